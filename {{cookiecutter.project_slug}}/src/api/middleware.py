@@ -1,0 +1,49 @@
+"""ASGI middleware: sees every connection before the application does, websockets included."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+NOT_OURS = b"This url does not belong to the app."
+
+
+class ServicePrefixMiddleware:
+    """Serves an application under a prefix: `/example/v1/todo` reaches it as `/v1/todo` with root path `/example`.
+
+    A path outside of the prefix is 404. Following the ASGI specification `path` keeps the prefix and `root_path`
+    names it: https://asgi.readthedocs.io/en/latest/specs/www.html#http-connection-scope
+    """
+
+    def __init__(self, app: ASGIApplication, prefix: str) -> None:
+        """`prefix` starts with a slash and does not end with one."""
+        self._app = app
+        self._prefix = prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        root_path = scope.get("root_path", "") + self._prefix
+        if scope["path"] == root_path:
+            scope = {**scope, "path": f"{root_path}/"}
+        if scope["path"].startswith(f"{root_path}/"):
+            await self._app({**scope, "root_path": root_path}, receive, send)
+        else:
+            await _refuse(scope, send)
+
+
+async def _refuse(scope: Scope, send: Send) -> None:
+    kind = "http.response"
+    if scope["type"] == "websocket":
+        if "websocket.http.response" not in (scope.get("extensions") or {}):
+            await send({"type": "websocket.close", "code": 1000, "reason": None})
+            return
+        kind = "websocket.http.response"
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(NOT_OURS)).encode())]
+    await send({"type": f"{kind}.start", "status": 404, "headers": headers})
+    await send({"type": f"{kind}.body", "body": NOT_OURS, "more_body": False})

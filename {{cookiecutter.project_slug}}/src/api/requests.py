@@ -1,0 +1,38 @@
+"""How a request is read before it reaches a controller."""
+
+import re
+from typing import Any
+from uuid import uuid4
+
+from pydantic import BaseModel
+from quart import Request
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+
+
+class JSONRequest(Request):
+    """Says what is wrong with a body that is no JSON, instead of taking it for an empty one."""
+
+    async def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:  # noqa: ANN401, FBT001, FBT002
+        if not (force or silent or self.is_json) and await self.get_data(cache=cache):
+            msg = "The body must be JSON, with the header Content-Type: application/json"
+            raise UnsupportedMediaType(msg)
+        if self.is_json and not await self.get_data(cache=cache):
+            return None
+        return await super().get_json(force=force, silent=silent, cache=cache)
+
+    def on_json_loading_failed(self, error: Exception) -> Any:  # noqa: ANN401
+        msg = "The body is not valid JSON"
+        raise BadRequest(msg) from error
+
+
+def request_id(request: Request) -> str:
+    """The `X-Request-ID` of the caller, if it is one that can be logged as it is, else a new one."""
+    given_id = request.headers.get("X-Request-ID", "")
+    return given_id if _REQUEST_ID.fullmatch(given_id) else uuid4().hex
+
+
+def given(data: BaseModel) -> dict[str, Any]:
+    """What the client sent, without defaults for what it did not."""
+    return data.model_dump(exclude_unset=True)

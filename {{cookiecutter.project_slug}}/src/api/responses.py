@@ -1,0 +1,37 @@
+"""How an answer is written: through a schema, straight to JSON."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel
+from quart import Response, request
+from werkzeug.http import HTTP_STATUS_CODES
+
+from src.api.schemas.page import page_schema
+from src.api.schemas.problem import ProblemSchema
+from src.domain.pagination import Page, PageRequest
+
+Problem = str | Mapping[str, str]
+
+
+def create_response(value: object, schema: type[BaseModel], status: int = HTTPStatus.OK) -> Response:
+    """One object, or a page of them: what the schema names is taken from attributes of the value."""
+    if isinstance(value, Page):
+        schema = page_schema(schema, itemized=PageRequest.of(request.args).itemized)
+    body = schema.model_validate(value, from_attributes=True).model_dump_json()
+    return Response(body, status=status, content_type="application/json")
+
+
+def create_problem(status: int, message: Problem, headers: dict[str, Any] | None = None) -> Response:
+    """An error as RFC 9457 has it, plus `error_message`, a sentence or field → reason."""
+    title = HTTP_STATUS_CODES.get(status, "Error")
+    problem = ProblemSchema(
+        type="about:blank",
+        title=title,
+        status=status,
+        detail=message if isinstance(message, str) else "; ".join(f"{key}: {why}" for key, why in message.items()),
+        instance=request.root_path + request.path if request else None,
+        error_message=message if isinstance(message, str) else dict(message),
+    )
+    return Response(problem.model_dump_json(), status, headers, content_type="application/problem+json")

@@ -1,0 +1,84 @@
+"""All settings: from the environment first, then from `.env`; each is explained in `.env.example`."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy import URL
+
+from src.infrastructure.databases.dialects import parse_url
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+DatabaseURL = Annotated[
+    URL, NoDecode, BeforeValidator(lambda value: value if isinstance(value, URL) else parse_url(value))
+]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class ConfigurationError(Exception):
+    """The service cannot start like this; the message says what to do instead."""
+
+
+class Config(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_file=ROOT / ".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        arbitrary_types_allowed=True,
+        hide_input_in_errors=True,
+    )
+
+    APP_ENV: Literal["development", "testing", "production"] = "production"
+    SERVICE_NAME: str = Field(default=PROJECT["name"], min_length=1)
+    SQLALCHEMY_DATABASE_URI: DatabaseURL
+    DATABASE_POOL_SIZE: int = Field(default=10, ge=1)
+    DATABASE_POOL_TIMEOUT: Seconds = 5.0
+    DATABASE_CONNECT_TIMEOUT: Seconds = 5.0
+    DATABASE_STATEMENT_TIMEOUT: Seconds = 30.0
+    SERVICE_PREFIX: str = ""
+    LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    LOG_FORMAT: Literal["console", "json"] = "json"
+    CORS_ORIGINS: Annotated[tuple[str, ...], NoDecode] = ()
+    MAX_CONTENT_LENGTH: int = Field(default=1024 * 1024, ge=1)
+
+    @field_validator("SERVICE_PREFIX")
+    @classmethod
+    def _normalize_prefix(cls, value: str) -> str:
+        """`/example/` and `example` are the same: `/example`."""
+        path = "/".join(part for part in value.split("/") if part)
+        if any(character.isspace() or character in "?#%" for character in path):
+            msg = "must be a plain path such as example or team/example"
+            raise ValueError(msg)
+        return f"/{path}" if path else ""
+
+    @field_validator("CORS_ORIGINS", mode="before")
+    @classmethod
+    def _split_origins(cls, value: Any) -> Any:  # noqa: ANN401 - whatever the environment holds
+        return [origin.strip() for origin in value.split(",") if origin.strip()] if isinstance(value, str) else value
+
+    @classmethod
+    def load(cls, **settings: Any) -> "Config":
+        """Reads the environment and `.env`; arguments go first.
+
+        Raises:
+            ConfigurationError: a setting is missing or wrong; one sentence for each.
+        """
+        try:
+            return cls(**settings)
+        except ValidationError as error:
+            raise ConfigurationError(" ".join(_sentence(dict(details)) for details in error.errors())) from None
+
+
+def _sentence(details: dict[str, Any]) -> str:
+    name = ".".join(str(part) for part in details["loc"])
+    if details["type"] == "missing":
+        return (
+            f"{name} is not set: put it into the environment or into .env, "
+            "for instance postgresql://user:password@localhost:5432/database, or start with `make run`."
+        )
+    return f"{name} {details['msg'].removeprefix('Value error, ').replace('Input should', 'should')}."

@@ -1,0 +1,29 @@
+"""What is built from what. Controllers ask for a provider by the name it has here."""
+
+from dependency_injector import containers, providers
+
+from src.config import Config
+from src.infrastructure.databases.database import Database
+from src.infrastructure.databases.dialects import DatabaseOptions
+from src.infrastructure.databases.migrations import MigratedDatabase
+from src.infrastructure.repositories.todo_repository import TodoRepository
+from src.services.todo_service import TodoService
+
+
+class DependencyContainer(containers.DeclarativeContainer):
+    """Engines and repositories live as long as the application; nothing here belongs to a request."""
+
+    config: providers.Dependency[Config] = providers.Dependency(instance_of=Config)
+    database_options = providers.Singleton(
+        DatabaseOptions,
+        application_name=config.provided.SERVICE_NAME,
+        pool_size=config.provided.DATABASE_POOL_SIZE,
+        pool_timeout=config.provided.DATABASE_POOL_TIMEOUT,
+        connect_timeout=config.provided.DATABASE_CONNECT_TIMEOUT,
+        statement_timeout=config.provided.DATABASE_STATEMENT_TIMEOUT,
+    )
+    database = providers.Singleton(Database, config.provided.SQLALCHEMY_DATABASE_URI, database_options)
+    readiness = providers.Singleton(MigratedDatabase, database)
+
+    todo_repository = providers.Singleton(TodoRepository, database)
+    todo_service = providers.Factory(TodoService, todo_repository)

@@ -1,0 +1,34 @@
+"""What can go wrong, in the words of the domain; which HTTP status that is, `error_handler` knows.
+
+DomainError
+├── ValidationError      the input breaks a rule
+├── NotFoundError        nothing has this identity
+├── ConflictError        it contradicts what is stored
+└── UnavailableError     something the service depends on does not answer
+"""
+
+from collections.abc import Mapping
+
+
+class DomainError(Exception):
+    """`message` is a sentence for the caller, or field → reason; it must not tell how the service is built."""
+
+    def __init__(self, message: str | Mapping[str, str]) -> None:
+        super().__init__(message)
+        self.message = message if isinstance(message, str) else dict(message)
+
+
+class ValidationError(DomainError):
+    pass
+
+
+class NotFoundError(DomainError):
+    pass
+
+
+class ConflictError(DomainError):
+    pass
+
+
+class UnavailableError(DomainError):
+    pass

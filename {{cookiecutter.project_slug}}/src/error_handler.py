@@ -1,0 +1,59 @@
+"""One shape for every error, `create_problem`; this is the table from what went wrong to its status."""
+
+from http import HTTPStatus
+
+import structlog
+from pydantic import ValidationError as SchemaError
+from quart import Quart, Response
+from quart_schema import RequestSchemaValidationError
+from werkzeug.exceptions import HTTPException
+
+from src.api.responses import create_problem
+from src.domain.exceptions import ConflictError, DomainError, NotFoundError, UnavailableError, ValidationError
+
+STATUS_OF_ERROR: dict[type[DomainError], HTTPStatus] = {
+    ValidationError: HTTPStatus.BAD_REQUEST,
+    NotFoundError: HTTPStatus.NOT_FOUND,
+    ConflictError: HTTPStatus.CONFLICT,
+    UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    DomainError: HTTPStatus.BAD_REQUEST,
+}
+RETRY_AFTER = {HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"}}  # seconds
+
+log = structlog.get_logger(__name__)
+
+
+def register_error_handlers(app: Quart) -> None:
+    app.register_error_handler(DomainError, _handle_domain_error)
+    app.register_error_handler(RequestSchemaValidationError, _handle_schema_error)
+    app.register_error_handler(HTTPException, _handle_http_exception)
+    app.register_error_handler(Exception, _handle_unexpected)
+
+
+async def _handle_domain_error(error: DomainError) -> Response:
+    status = next(STATUS_OF_ERROR[kind] for kind in type(error).__mro__ if kind in STATUS_OF_ERROR)
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        log.warning("unavailable", reason=error.message, cause=repr(error.__cause__))
+    return create_problem(status, error.message, RETRY_AFTER.get(status))
+
+
+async def _handle_schema_error(error: RequestSchemaValidationError) -> Response:
+    cause = error.validation_error
+    if not isinstance(cause, SchemaError):
+        return create_problem(HTTPStatus.BAD_REQUEST, str(cause))
+    reasons = {
+        ".".join(str(part) for part in details["loc"]): details["msg"].removeprefix("Value error, ")
+        for details in cause.errors(include_url=False, include_context=False, include_input=False)
+    }
+    return create_problem(HTTPStatus.BAD_REQUEST, reasons.get("") or reasons)
+
+
+async def _handle_http_exception(error: HTTPException) -> Response:
+    status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    headers = [header for header in error.get_headers() if header[0].lower() != "content-type"]
+    return create_problem(status, error.description or error.name, dict(headers))
+
+
+async def _handle_unexpected(error: Exception) -> Response:
+    log.error("unexpected error", exc_info=error)
+    return create_problem(HTTPStatus.INTERNAL_SERVER_ERROR, "An unexpected error occurred.")

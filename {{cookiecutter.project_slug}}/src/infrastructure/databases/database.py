@@ -1,0 +1,108 @@
+"""One pool for two kinds of work: single statements in autocommit, and transactions that are opened by name.
+
+Reads and one-statement writes send no BEGIN, COMMIT or ROLLBACK; a transaction does, on a connection of the same pool.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from typing import TypeVar
+
+from sqlalchemy import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+from src.infrastructure.databases.dialects import DatabaseOptions, engine_options, transaction_isolation
+from src.infrastructure.databases.errors import translated_errors, translated_statement_errors
+from src.infrastructure.databases.unit_of_work import UnitOfWork
+
+Result = TypeVar("Result")
+
+
+class Database:
+    def __init__(self, url: URL, options: DatabaseOptions | None = None) -> None:
+        self.engine = create_async_engine(
+            url,
+            isolation_level="AUTOCOMMIT",
+            pool_reset_on_return=None,  # in autocommit there is nothing to roll back; transactions end themselves
+            **engine_options(url, options or DatabaseOptions()),
+        )
+        self._statements = async_sessionmaker(self.engine, autoflush=False, expire_on_commit=False)
+        self._transactions = async_sessionmaker(
+            self.engine.execution_options(isolation_level=transaction_isolation(url)),
+            autoflush=False,
+            expire_on_commit=False,
+        )
+        self._current: ContextVar[UnitOfWork | None] = ContextVar("unit_of_work", default=None)
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """The session of the running transaction, or one in autocommit that is gone afterwards.
+
+        Raises a `DomainError` for what the database refuses, `ConcurrentUseError` for a second call at once.
+        """
+        work = self._current.get()
+        with translated_errors():
+            if work is not None and work.open:
+                with work.in_use():
+                    yield work.session
+            else:
+                async with self._statements() as session:
+                    yield session
+
+    async def read(self, query: Callable[[AsyncSession], Awaitable[Result]]) -> Result:
+        """Runs a query that writes nothing; outside a transaction, once more if its connection had died unnoticed."""
+        try:
+            async with self.session() as session:
+                return await query(session)
+        except Exception as error:
+            if not _lost_connection(error) or self._in_transaction():
+                raise
+        async with self.session() as session:
+            return await query(session)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """Makes every repository call inside one transaction; nested, a savepoint.
+
+        Commits on a clean exit; any exception, cancellation included, rolls back.
+        """
+        outer = self._current.get()
+        with translated_statement_errors():
+            if outer is not None and outer.open:
+                async with self.session() as session:
+                    await session.connection()  # so that a failure to connect is translated
+                async with outer.nested() as inner, self._entered(inner):
+                    yield
+            else:
+                async with UnitOfWork.begin(self._transactions) as work, self._entered(work):
+                    yield
+
+    @contextmanager
+    def outside_transaction(self) -> Iterator[None]:
+        """Work that is started inside gets sessions of its own, whatever transaction is running."""
+        token = self._current.set(None)
+        try:
+            yield
+        finally:
+            self._current.reset(token)
+
+    def _in_transaction(self) -> bool:
+        work = self._current.get()
+        return work is not None and work.open
+
+    @asynccontextmanager
+    async def _entered(self, work: UnitOfWork) -> AsyncIterator[None]:
+        token = self._current.set(work)
+        try:
+            yield
+        finally:
+            self._current.reset(token)
+
+
+def _lost_connection(error: BaseException) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, DBAPIError) and cause.connection_invalidated

@@ -1,0 +1,91 @@
+"""All that differs between databases: PostgreSQL over asyncpg is what we serve on, others run the same code."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError
+
+_ASYNC_DRIVERS = {
+    "postgresql": "asyncpg",
+    "postgres": "asyncpg",
+    "sqlite": "aiosqlite",
+    "mysql": "asyncmy",
+    "mariadb": "asyncmy",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseOptions:
+    """All timeouts in seconds."""
+
+    application_name: str = "service"
+    pool_size: int = 10
+    pool_timeout: float = 5.0
+    connect_timeout: float = 5.0
+    statement_timeout: float = 30.0
+
+
+def parse_url(value: str) -> URL:
+    """Makes a database URL one for asyncio: `postgres(ql)://` → `postgresql+asyncpg://`, `sslmode` → `ssl`.
+
+    Raises:
+        ValueError: it is no URL, or of a database or driver that this service cannot use.
+    """
+    try:
+        url = make_url(value)
+    except ArgumentError:
+        msg = "is no database URL, expected postgresql://user:password@host:5432/database"
+        raise ValueError(msg) from None
+    name, _, driver = url.drivername.partition("+")
+    wanted = _ASYNC_DRIVERS.get(name)
+    if wanted is None or driver not in ("", wanted):
+        msg = f"has the scheme {url.drivername}://, expected postgresql://user:password@host:5432/database"
+        raise ValueError(msg)
+    url = url.set(drivername=f"{'postgresql' if name == 'postgres' else name}+{wanted}")
+    if wanted == "asyncpg" and "sslmode" in url.query:
+        url = url.update_query_dict({"ssl": url.query["sslmode"]}).difference_update_query(["sslmode"])
+    return url
+
+
+def engine_options(url: URL, options: DatabaseOptions) -> dict[str, Any]:
+    """Arguments of `create_async_engine` for the database of this URL."""
+    if url.get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": options.connect_timeout}}
+    pool = {"pool_size": options.pool_size, "max_overflow": 0, "pool_timeout": options.pool_timeout}
+    if url.get_backend_name() != "postgresql":
+        return pool
+    server_settings = {
+        "application_name": options.application_name[:63],
+        "idle_in_transaction_session_timeout": "60s",  # a transaction forgotten by a bug must not hold its locks
+        "jit": "off",  # asyncpg's own catalogue queries take seconds with it
+        "statement_timeout": str(int(options.statement_timeout * 1000)),
+    }
+    return pool | {"connect_args": {"timeout": options.connect_timeout, "server_settings": server_settings}}
+
+
+def transaction_isolation(url: URL) -> str:
+    return "SERIALIZABLE" if url.get_backend_name() == "sqlite" else "READ COMMITTED"
+
+
+def is_postgresql(url: URL) -> bool:
+    return url.get_backend_name() == "postgresql"
+
+
+@event.listens_for(Engine, "connect")
+def _check_foreign_keys_of_sqlite(connection: DBAPIConnection, _record: object) -> None:
+    if type(connection).__module__.endswith("aiosqlite"):
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+
+@event.listens_for(Engine, "begin")
+def _begin_transaction_of_sqlite(connection: Connection) -> None:
+    """Python's driver begins at the first write only, which makes a first savepoint commit when it is released.
+
+    Source: https://docs.sqlalchemy.org/en/latest/dialects/sqlite.html#pysqlite-serializable
+    """
+    if connection.dialect.name == "sqlite" and connection.get_isolation_level() != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,70 @@
+"""Translates what the database says into the words of the domain, once, by SQLSTATE.
+
+Classes: https://www.postgresql.org/docs/current/errcodes-appendix.html
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from src.domain.exceptions import ConflictError, DomainError, UnavailableError, ValidationError
+
+UNAVAILABLE = "The database is not available, try again later."
+_UNAVAILABLE_CLASSES = ("08", "53", "57")  # connection, insufficient resources, operator intervention
+_FIELDS_OF_DETAIL = re.compile(r"Key \((?P<fields>[^)]+)\)=")
+_FIELD_OF_SQLITE = re.compile(r"UNIQUE constraint failed: \w+\.(?P<fields>\w+)")
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Around code that does nothing but talk to the database: a connection that cannot be had counts, too."""
+    try:
+        with translated_statement_errors():
+            yield
+    except (PoolTimeoutError, OSError) as error:  # none free in time; refused, unreachable or timed out
+        raise UnavailableError(UNAVAILABLE) from error
+
+
+@contextmanager
+def translated_statement_errors() -> Iterator[None]:
+    """Raises `ConflictError`, `ValidationError` or `UnavailableError` for the caller's or the database's fault.
+
+    Anything else, a violated NOT NULL for instance, is a mistake of the service and passes as it is.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        translation = _translate(error)
+        if translation is None:
+            raise
+        raise translation from error
+
+
+def _translate(error: DBAPIError) -> DomainError | None:
+    state = getattr(error.orig, "sqlstate", None) or ""
+    if isinstance(error, IntegrityError):
+        return _conflict(state, str(error.orig), getattr(error.orig, "detail", None) or "")
+    if state.startswith("22") or (not state and _caused_by_value(error)):
+        return ValidationError("A value is out of the range that can be stored.")
+    if error.connection_invalidated or state.startswith(_UNAVAILABLE_CLASSES):
+        return UnavailableError(UNAVAILABLE)
+    if not state and isinstance(error, (InterfaceError, OperationalError)):
+        return UnavailableError(UNAVAILABLE)
+    return None
+
+
+def _conflict(state: str, message: str, detail: str) -> ConflictError | None:
+    if state == "23503":
+        return ConflictError("It refers to, or is referred to by, something else.")
+    found = _FIELDS_OF_DETAIL.search(detail) or _FIELD_OF_SQLITE.search(message)
+    if found:
+        return ConflictError({field.strip(): "already exists" for field in found["fields"].split(",")})
+    return None
+
+
+def _caused_by_value(error: DBAPIError) -> bool:
+    """asyncpg refuses a value that its type cannot hold before it sends it, so without an SQLSTATE."""
+    return isinstance(getattr(error.orig, "__cause__", None), (ValueError, OverflowError))

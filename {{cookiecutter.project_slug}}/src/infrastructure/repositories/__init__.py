@@ -1,0 +1,1 @@
+from src.infrastructure.repositories.repository import Repository as Repository

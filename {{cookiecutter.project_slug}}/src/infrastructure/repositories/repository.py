@@ -1,0 +1,160 @@
+"""What every repository can do, one statement each; a subclass says which model and how to filter.
+
+Rows become entities without passing through an instance of the model, and a model that is returned is detached:
+no lazy load can leave a repository.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, ClassVar, cast
+
+from sqlalchemy import CursorResult, Row, Select, bindparam, delete, func, insert, inspect, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from typing_extensions import TypeVar
+
+from src.domain.exceptions import NotFoundError, ValidationError
+from src.domain.pagination import Page, PageRequest
+from src.domain.ports import RepositoryPort
+from src.infrastructure.databases.database import Database
+
+Entity = TypeVar("Entity", default=Any)
+Params = Mapping[str, Any]
+NO_PARAMS: Params = {}
+
+
+class Repository(RepositoryPort[Entity]):
+    """Over `base_class`, the model; returns `entity_class`, a dataclass of the domain, or the model without one.
+
+    Raises `NotFoundError` with `DEFAULT_NOT_FOUND_MESSAGE`, and what `Database.session` raises.
+    """
+
+    base_class: ClassVar[type[Any]]
+    entity_class: ClassVar[type[Any] | None] = None
+    DEFAULT_NOT_FOUND_MESSAGE: ClassVar[str] = "The requested resource was not found"
+    MAX_ITEMIZED: ClassVar[int] = 1000  # an unpaged list ends here: its size must not be up to the data
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        mapper = inspect(self.base_class)
+        (self._key,) = mapper.primary_key
+        self._attributes = frozenset(mapper.column_attrs.keys())
+        self._selection = self._columns()
+        self._select = select(*self._selection)
+        self._get = self._select.where(self._key == bindparam("object_id"))
+        self._insert = insert(self.base_class).returning(*self._selection)
+
+    def transaction(self) -> AbstractAsyncContextManager[None]:
+        return self.database.transaction()
+
+    async def create(self, data: Params) -> Entity:
+        values = self._checked(data)
+        async with self.database.session() as session:
+            return self._built((await session.execute(self._insert, [values])).one(), session)
+
+    async def update(self, object_id: Any, data: Params) -> Entity:  # noqa: ANN401 - the type of the model's key
+        """Changes what `data` names and nothing else."""
+        if not data:
+            return await self.get(object_id)
+        statement = (
+            update(self.base_class)
+            .where(self._key == object_id)
+            .values(self._checked(data))
+            .returning(*self._selection)
+            .execution_options(synchronize_session=False)
+        )
+        async with self.database.session() as session:
+            return self._found((await session.execute(statement)).one_or_none(), session)
+
+    async def delete(self, object_id: Any) -> None:  # noqa: ANN401
+        if not await self._delete(delete(self.base_class).where(self._key == object_id)):
+            raise NotFoundError(self.DEFAULT_NOT_FOUND_MESSAGE)
+
+    async def delete_all(self, query_params: Params = NO_PARAMS) -> int:
+        """Deletes what matches, everything without parameters; returns how many."""
+        keys = self._apply_query_params(select(self._key), query_params)
+        return await self._delete(delete(self.base_class).where(self._key.in_(keys)))
+
+    async def get(self, object_id: Any) -> Entity:  # noqa: ANN401
+        async def query(session: AsyncSession) -> Entity:
+            return self._found((await session.execute(self._get, {"object_id": object_id})).one_or_none(), session)
+
+        return await self.database.read(query)
+
+    async def find(self, query_params: Params = NO_PARAMS) -> Entity:
+        """The first that matches, by id."""
+        statement = self._matching(query_params).limit(1)
+
+        async def query(session: AsyncSession) -> Entity:
+            return self._found((await session.execute(statement)).one_or_none(), session)
+
+        return await self.database.read(query)
+
+    async def exists(self, query_params: Params = NO_PARAMS) -> bool:
+        statement = select(self._apply_query_params(select(self._key), query_params).exists())
+        return bool(await self.database.read(lambda session: session.scalar(statement)))
+
+    async def count(self, query_params: Params = NO_PARAMS) -> int:
+        matching = self._apply_query_params(select(self._key), query_params).subquery()
+        statement = select(func.count()).select_from(matching)
+        return await self.database.read(lambda session: session.scalar(statement)) or 0
+
+    async def get_all(self, query_params: Params = NO_PARAMS) -> Page[Entity]:
+        """The page that `page` and `per_page` ask for, or all of it with `itemized`, up to `MAX_ITEMIZED`."""
+        request = PageRequest.of(query_params)
+        if request.itemized:
+            return await self._get_itemized(query_params)
+        total = await self.count(query_params)
+        items = await self._list(self._matching(query_params).limit(request.per_page).offset(request.offset))
+        return Page(items=items, total=total, page=request.page, per_page=request.per_page)
+
+    def get_query_param(self, key: str, query_params: Params, default: Any = None) -> Any:  # noqa: ANN401
+        return query_params.get(key, default)
+
+    def _apply_query_params(self, query: Select[Any], query_params: Params) -> Select[Any]:
+        """Narrows the query to what the parameters ask for; a subclass says which it knows."""
+        return query
+
+    async def _get_itemized(self, query_params: Params) -> Page[Entity]:
+        items = await self._list(self._matching(query_params).limit(self.MAX_ITEMIZED + 1))
+        if len(items) > self.MAX_ITEMIZED:
+            msg = f"There are more than {self.MAX_ITEMIZED} items, ask for pages: ?page=1&per_page=100"
+            raise ValidationError(msg)
+        return Page(items=items, total=len(items), page=1, per_page=len(items))
+
+    async def _list(self, statement: Select[Any]) -> list[Entity]:
+        async def query(session: AsyncSession) -> list[Entity]:
+            return [self._built(row, session) for row in await session.execute(statement)]
+
+        return await self.database.read(query)
+
+    async def _delete(self, statement: Any) -> int:  # noqa: ANN401
+        async with self.database.session() as session:
+            result = await session.execute(statement, execution_options={"synchronize_session": False})
+            return cast("CursorResult[Any]", result).rowcount
+
+    def _matching(self, query_params: Params) -> Select[Any]:
+        return self._apply_query_params(self._select, query_params).order_by(self._key)
+
+    def _columns(self) -> list[Any]:
+        if self.entity_class is None:
+            return [self.base_class]
+        return [getattr(self.base_class, field.name) for field in dataclasses.fields(self.entity_class) if field.init]
+
+    def _built(self, row: Row[Any], session: AsyncSession) -> Entity:
+        if self.entity_class is not None:
+            return cast("Entity", self.entity_class(**row._mapping))
+        session.expunge(row[0])
+        return cast("Entity", row[0])
+
+    def _found(self, row: Row[Any] | None, session: AsyncSession) -> Entity:
+        if row is None:
+            raise NotFoundError(self.DEFAULT_NOT_FOUND_MESSAGE)
+        return self._built(row, session)
+
+    def _checked(self, data: Params) -> dict[str, Any]:
+        unknown = sorted(data.keys() - self._attributes)
+        if unknown:
+            msg = f"{self.base_class.__name__} has no column {', '.join(unknown)}"
+            raise TypeError(msg)
+        return dict(data)

@@ -1,0 +1,92 @@
+"""The one error shape, for every status that the service can answer with."""
+
+import json
+import logging
+
+import pytest
+from quart.typing import TestClientProtocol as Client
+
+from src.create_app import Service
+from src.domain.exceptions import ConflictError, NotFoundError, UnavailableError, ValidationError
+
+
+class FailingService:
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    async def check(self) -> None:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers", "status"),
+    [
+        ("GET", "/nowhere", None, {}, 404),
+        ("PUT", "/health/live", None, {}, 405),
+        ("GET", "/%2e%2e/health/live", None, {}, 404),
+        ("GET", "/health/live/x", None, {}, 404),
+    ],
+)
+async def test_http_errors(
+    client: Client, method: str, path: str, body: str | None, headers: dict[str, str], status: int
+) -> None:
+    response = await client.open(path, method=method, data=body, headers=headers)
+
+    problem = json.loads(await response.get_data(as_text=True))
+    assert response.status_code == problem["status"] == status
+    assert response.content_type == "application/problem+json"
+    assert list(problem) == ["type", "title", "status", "detail", "instance", "error_message"]
+    assert problem["error_message"] == problem["detail"]
+
+
+async def test_a_wrong_method_is_told_the_right_ones(client: Client) -> None:
+    response = await client.put("/health/live")
+
+    assert set(response.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (ValidationError("reason"), 400),
+        (NotFoundError("reason"), 404),
+        (ConflictError({"field": "reason"}), 409),
+        (UnavailableError("reason"), 503),
+    ],
+)
+async def test_errors_of_the_domain(app: Service, client: Client, error: Exception, status: int) -> None:
+    with app.container.readiness.override(FailingService(error)):
+        response = await client.get("/health/ready")
+
+    problem = await response.get_json(force=True)
+    assert (response.status_code, problem["status"]) == (status, status)
+    assert problem["error_message"] in ("reason", {"field": "reason"})
+    assert ("Retry-After" in response.headers) == (status == 503)
+
+
+async def test_the_unexpected_is_logged_once_and_not_told(
+    app: Service, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = "the reason"
+    with app.container.readiness.override(FailingService(RuntimeError(secret))), caplog.at_level(logging.ERROR):
+        response = await client.get("/health/ready", headers={"X-Request-ID": "abc"})
+
+    assert response.status_code == 500
+    assert secret not in await response.get_data(as_text=True)
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    event = record.msg
+    assert isinstance(event, dict)
+    assert (event["request_id"], str(event["exc_info"])) == ("abc", secret)
+
+
+async def test_a_request_id_is_taken_over(client: Client) -> None:
+    response = await client.get("/health/live", headers={"X-Request-ID": "abc-1"})
+
+    assert response.headers["X-Request-ID"] == "abc-1"
+
+
+@pytest.mark.parametrize("given", ["", "a b", "x" * 129, "é"])
+async def test_a_request_id_that_cannot_be_logged_is_replaced(client: Client, given: str) -> None:
+    response = await client.get("/health/live", headers={"X-Request-ID": given})
+
+    assert len(response.headers["X-Request-ID"]) == 32

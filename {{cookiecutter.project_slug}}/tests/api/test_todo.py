@@ -1,0 +1,156 @@
+from datetime import datetime
+from typing import Any
+
+import pytest
+from quart.typing import TestClientProtocol as Client
+
+
+async def _create(client: Client, **data: object) -> dict[str, Any]:
+    response = await client.post("/v1/todo", json={"title": "a", **data})
+    assert response.status_code == 201
+    return dict(await response.get_json())
+
+
+async def test_creates(client: Client) -> None:
+    todo = await _create(client, title="a", description="b", completed=True)
+
+    assert list(todo) == ["id", "title", "description", "completed", "created_at", "updated_at"]
+    assert (todo["title"], todo["description"], todo["completed"]) == ("a", "b", True)
+    assert datetime.fromisoformat(todo["created_at"]).utcoffset() is not None
+
+
+async def test_creates_with_a_title_only(client: Client) -> None:
+    todo = await _create(client)
+
+    assert (todo["description"], todo["completed"]) == (None, False)
+
+
+async def test_retrieves(client: Client) -> None:
+    todo = await _create(client)
+
+    response = await client.get(f"/v1/todo/{todo['id']}")
+
+    assert (response.status_code, await response.get_json()) == (200, todo)
+
+
+async def test_updates_what_is_given_and_when(client: Client) -> None:
+    todo = await _create(client, description="b")
+
+    response = await client.patch(f"/v1/todo/{todo['id']}", json={"completed": True})
+
+    updated = await response.get_json()
+    assert response.status_code == 200
+    assert updated == {**todo, "completed": True, "updated_at": updated["updated_at"]}
+    assert updated["updated_at"] > todo["updated_at"]
+
+
+async def test_a_description_can_be_cleared(client: Client) -> None:
+    todo = await _create(client, description="b")
+
+    response = await client.patch(f"/v1/todo/{todo['id']}", json={"description": None})
+
+    assert (await response.get_json())["description"] is None
+
+
+async def test_deletes(client: Client) -> None:
+    todo = await _create(client)
+
+    response = await client.delete(f"/v1/todo/{todo['id']}")
+
+    assert (response.status_code, await response.get_data()) == (204, b"")
+    assert (await client.get(f"/v1/todo/{todo['id']}")).status_code == 404
+
+
+async def test_lists_pages(client: Client) -> None:
+    for number in range(12):
+        await _create(client, title=str(number))
+
+    first = await (await client.get("/v1/todo")).get_json()
+    second = await (await client.get("/v1/todo?page=2&per_page=5")).get_json()
+
+    assert [todo["title"] for todo in first["items"]] == [str(number) for number in range(10)]
+    assert (first["total"], first["page"], first["per_page"]) == (12, 1, 10)
+    assert [todo["title"] for todo in second["items"]] == ["5", "6", "7", "8", "9"]
+
+
+async def test_a_page_that_is_no_number_counts_as_one(client: Client) -> None:
+    page = await (await client.get("/v1/todo?page=x&per_page=1000")).get_json()
+
+    assert (page["page"], page["per_page"]) == (1, 100)
+
+
+async def test_lists_those_with_a_title(client: Client) -> None:
+    for title in ("a", "b"):
+        await _create(client, title=title)
+
+    page = await (await client.get("/v1/todo?title=b")).get_json()
+
+    assert ([todo["title"] for todo in page["items"]], page["total"]) == (["b"], 1)
+
+
+@pytest.mark.parametrize("parameter", ["itemized", "itemize"])
+async def test_lists_all_of_them(client: Client, parameter: str) -> None:
+    for number in range(11):
+        await _create(client, title=str(number))
+
+    listed = await (await client.get(f"/v1/todo?{parameter}=true")).get_json()
+
+    assert list(listed) == ["items"]
+    assert len(listed["items"]) == 11
+
+
+@pytest.mark.parametrize("path", ["/v1/todo/", "/v1/todo/{id}/"])
+async def test_a_trailing_slash_makes_no_difference(client: Client, path: str) -> None:
+    todo = await _create(client)
+
+    assert (await client.get(path.format(id=todo["id"]))).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
+async def test_what_does_not_exist_is_not_found(client: Client, method: str) -> None:
+    response = await client.open("/v1/todo/0", method=method, json={"title": "a"})
+
+    assert (response.status_code, (await response.get_json())["error_message"]) == (404, "Todo was not found")
+
+
+@pytest.mark.parametrize("body", [None, {}, []])
+@pytest.mark.parametrize(("method", "path"), [("POST", "/v1/todo"), ("PATCH", "/v1/todo/1")])
+async def test_refuses_a_body_without_data(client: Client, method: str, path: str, body: object) -> None:
+    response = await client.open(path, method=method, **({} if body is None else {"json": body}))
+
+    assert (response.status_code, (await response.get_json())["error_message"]) == (400, "No data provided")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "title"),
+        ({"title": ""}, "title"),
+        ({"title": None}, "title"),
+        ({"title": 1}, "title"),
+        ({"title": "x" * 256}, "title"),
+        ({"title": "a\x00"}, "title"),
+        ({"title": "a", "description": 1}, "description"),
+        ({"title": "a", "completed": "true"}, "completed"),
+        ({"title": "a", "completed": None}, "completed"),
+        ({"title": "a", "id": 1}, "id"),
+        ({"title": "a", "updated_at": "2026-01-01T00:00:00Z"}, "updated_at"),
+    ],
+)
+async def test_refuses_a_bad_field_by_name(client: Client, body: dict[str, object], field: str) -> None:
+    response = await client.post("/v1/todo", json={"completed": True, **body})
+
+    assert response.status_code == 400
+    assert list((await response.get_json())["error_message"]) == [field]
+
+
+@pytest.mark.parametrize("body", [[1], 1, "title", True])
+async def test_refuses_a_body_that_is_no_object(client: Client, body: object) -> None:
+    response = await client.post("/v1/todo", json=body)
+
+    assert (await response.get_json())["error_message"] == "The body must be a JSON object"
+
+
+@pytest.mark.parametrize("number", ["99999999999999999999", "2147483648"])
+async def test_an_id_that_no_todo_can_have_is_refused(client: Client, number: str) -> None:
+    assert (await client.get(f"/v1/todo/{number}")).status_code == 400

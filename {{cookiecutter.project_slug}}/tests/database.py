@@ -1,0 +1,105 @@
+"""Which PostgreSQL the tests run on: decided here and nowhere else.
+
+`TEST_DATABASE_URL` if set; else a container if a Docker engine answers; else the server of a wheel.
+`TEST_DATABASE=url|container|embedded` takes one of them, and then nothing else is tried.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import docker
+import pytest
+from docker.errors import DockerException
+from sqlalchemy import URL, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from testcontainers.community.postgres import PostgresContainer
+
+from scripts.postgres import temporary_server
+from src.infrastructure.databases.dialects import parse_url
+
+KINDS = ("url", "container", "embedded")
+
+
+def chosen_kind() -> str:
+    """Raises `pytest.UsageError` with what to do instead where the choice is impossible."""
+    wanted = os.environ.get("TEST_DATABASE", "")
+    if wanted not in ("", *KINDS):
+        msg = f"TEST_DATABASE={wanted}: expected one of {', '.join(KINDS)}."
+        raise pytest.UsageError(msg)
+    if wanted == "url" or (not wanted and os.environ.get("TEST_DATABASE_URL")):
+        _url_from_environment()
+        return "url"
+    if wanted == "container" and not _engine_answers():
+        msg = "TEST_DATABASE=container, but no Docker engine answers: start it, or take TEST_DATABASE=embedded."
+        raise pytest.UsageError(msg)
+    return wanted or ("container" if _engine_answers() else "embedded")
+
+
+@contextmanager
+def provided(kind: str, worker: str) -> Iterator[URL]:
+    """An empty or already used test database, gone afterwards; each worker of `pytest -n` gets its own."""
+    if kind == "url":
+        with _database_of_worker(_url_from_environment(), worker) as url:
+            yield url
+    elif kind == "container":
+        with _container() as container:
+            yield parse_url(container.get_connection_url())
+    else:
+        with temporary_server() as server:
+            yield parse_url(server)
+
+
+def _container() -> PostgresContainer:
+    image = os.environ.get("TEST_POSTGRES_IMAGE", "postgres:18-alpine")
+    container = PostgresContainer(image, username="test", password="test", dbname="test", driver="asyncpg")
+    return container.with_command("postgres -c fsync=off")
+
+
+def _url_from_environment() -> URL:
+    value = os.environ.get("TEST_DATABASE_URL", "")
+    if not value:
+        msg = "TEST_DATABASE=url needs TEST_DATABASE_URL, for instance postgresql://user:password@localhost/test."
+        raise pytest.UsageError(msg)
+    url = parse_url(value)
+    if "test" not in (url.database or ""):
+        msg = (
+            f"TEST_DATABASE_URL names the database {url.database!r}: tests delete data, so its name must contain test."
+        )
+        raise pytest.UsageError(msg)
+    return url
+
+
+def _engine_answers() -> bool:
+    with suppress(DockerException):
+        client = docker.from_env(timeout=3)
+        try:
+            return bool(client.ping())
+        finally:
+            client.close()
+    return False
+
+
+@contextmanager
+def _database_of_worker(url: URL, worker: str) -> Iterator[URL]:
+    if worker == "master":
+        yield url
+        return
+    name = f"{url.database}_{worker}"
+    _execute(url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
+    try:
+        yield url.set(database=name)
+    finally:
+        _execute(url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+def _execute(url: URL, *statements: str) -> None:
+    async def execute() -> None:
+        engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
+        async with engine.connect() as connection:
+            for statement in statements:
+                await connection.execute(text(statement))
+        await engine.dispose()
+
+    asyncio.run(execute())

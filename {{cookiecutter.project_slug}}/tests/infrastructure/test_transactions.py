@@ -1,0 +1,244 @@
+"""The four rules of `docs/decisions`: what a transaction keeps together, and what it keeps apart."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import text
+
+from src.domain.exceptions import ConflictError, NotFoundError, UnavailableError
+from src.infrastructure.databases.database import Database
+from src.infrastructure.databases.unit_of_work import ConcurrentUseError
+from tests.infrastructure.samples import PetRepository, UserRepository
+
+
+class AnyError(Exception):
+    pass
+
+
+async def test_a_write_on_its_own_is_committed_when_it_returns(users: UserRepository, sent: list[str]) -> None:
+    await users.create({"name": "a"})
+
+    assert sent == ["INSERT"]
+    assert await users.count() == 1
+
+
+async def test_a_read_is_one_statement_without_begin(users: UserRepository, sent: list[str]) -> None:
+    user = await users.create({"name": "a"})
+    sent.clear()
+
+    await users.get(user.id)
+
+    assert sent == ["SELECT"]
+
+
+async def test_a_read_after_a_failed_transaction_sends_no_begin(users: UserRepository, sent: list[str]) -> None:
+    with pytest.raises(AnyError):
+        async with users.transaction():
+            await users.create({"name": "a"})
+            raise AnyError
+    assert sorted(sent) == ["BEGIN", "INSERT", "ROLLBACK"]  # the event precedes the BEGIN that it causes
+    sent.clear()
+
+    assert not await users.exists({"name": "a"})
+
+    assert sent == ["SELECT"]
+
+
+async def test_all_writes_of_a_transaction_are_committed_together(users: UserRepository, pets: PetRepository) -> None:
+    async with users.transaction():
+        user = await users.create({"name": "a"})
+        await pets.create({"owner_id": user.id})
+
+    assert (await users.count(), await pets.count()) == (1, 1)
+
+
+async def test_a_failed_second_write_undoes_the_first(users: UserRepository, pets: PetRepository) -> None:
+    with pytest.raises(ConflictError):
+        async with users.transaction():
+            await users.create({"name": "a"})
+            await pets.create({"owner_id": 0})
+
+    assert await users.count() == 0
+
+
+async def test_a_cancelled_transaction_leaves_nothing_behind(users: UserRepository, database: Database) -> None:
+    written = asyncio.Event()
+
+    async def work() -> None:
+        async with users.transaction():
+            await users.create({"name": "a"})
+            written.set()
+            async with database.session() as session:
+                await session.execute(text("SELECT pg_sleep(30)"))
+
+    task = asyncio.create_task(work())
+    await written.wait()
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert await users.count() == 0
+    assert _checked_out(database) == 0
+    async with database.session() as session:
+        sleeping = await session.scalar(
+            text("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = 'SELECT pg_sleep(30)'")
+        )
+    assert sleeping == 0
+
+
+async def test_a_nested_failure_undoes_only_its_part(users: UserRepository) -> None:
+    async with users.transaction():
+        await users.create({"name": "outer"})
+        with pytest.raises(ConflictError):
+            async with users.transaction():
+                await users.create({"name": "inner"})
+                await users.create({"name": "outer"})
+        await users.create({"name": "after"})
+
+    assert [user.name for user in (await users.get_all()).items] == ["outer", "after"]
+
+
+async def test_a_nested_success_is_undone_with_the_outer_transaction(users: UserRepository) -> None:
+    with pytest.raises(AnyError):
+        async with users.transaction():
+            async with users.transaction():
+                await users.create({"name": "inner"})
+            raise AnyError
+
+    assert await users.count() == 0
+
+
+async def test_a_transaction_sees_its_own_writes_and_others_do_not(users: UserRepository, database: Database) -> None:
+    async with users.transaction():
+        await users.create({"name": "a"})
+
+        assert await users.count() == 1
+        with database.outside_transaction():
+            assert await users.count() == 0
+
+
+async def test_concurrent_transactions_keep_apart(users: UserRepository) -> None:
+    async def work(number: int) -> None:
+        async with users.transaction():
+            await users.create({"name": str(number)})
+            await asyncio.sleep(0)
+            if number % 2:
+                raise AnyError
+
+    await asyncio.gather(*(work(number) for number in range(50)), return_exceptions=True)
+
+    assert sorted(int(user.name) for user in (await users.get_all({"itemized": True})).items) == list(range(0, 50, 2))
+
+
+async def test_reads_outside_of_a_transaction_run_in_parallel(users: UserRepository, database: Database) -> None:
+    async def sleep() -> None:
+        async with database.session() as session:
+            await session.execute(text("SELECT pg_sleep(0.2)"))
+            checked_out.append(_checked_out(database))
+
+    checked_out: list[int] = []
+    await asyncio.gather(*(sleep() for _ in range(5)))
+
+    assert max(checked_out) == 5
+
+
+async def test_two_calls_at_once_inside_a_transaction_are_an_error(users: UserRepository, database: Database) -> None:
+    with pytest.raises(ConcurrentUseError, match="one after the other"):
+        async with users.transaction():
+            await asyncio.gather(users.create({"name": "a"}), users.create({"name": "b"}))
+
+    assert await users.count() == 0
+    assert _checked_out(database) == 0
+
+
+async def test_a_call_still_running_at_the_end_of_a_transaction_is_an_error(
+    users: UserRepository, database: Database
+) -> None:
+    with pytest.raises(ConcurrentUseError):
+        async with users.transaction():
+            await users.create({"name": "a"})
+            task = asyncio.create_task(users.create({"name": "b"}))
+            await asyncio.sleep(0)
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert await users.count() == 0
+    assert _checked_out(database) == 0
+
+
+async def test_two_nested_transactions_at_once_are_an_error(users: UserRepository) -> None:
+    async def nested(name: str) -> None:
+        async with users.transaction():
+            await users.create({"name": name})
+
+    with pytest.raises(ConcurrentUseError):
+        async with users.transaction():
+            await asyncio.gather(nested("a"), nested("b"))
+
+    assert await users.count() == 0
+
+
+async def test_work_that_outlives_a_transaction_gets_a_session_of_its_own(users: UserRepository) -> None:
+    ended = asyncio.Event()
+
+    async def later() -> None:
+        await ended.wait()
+        await users.create({"name": "later"})
+
+    with pytest.raises(AnyError):
+        async with users.transaction():
+            task = asyncio.create_task(later())
+            await users.create({"name": "undone"})
+            raise AnyError
+    ended.set()
+    await task
+
+    assert [user.name for user in (await users.get_all()).items] == ["later"]
+
+
+async def test_an_error_of_the_caller_passes_unchanged(users: UserRepository) -> None:
+    with pytest.raises(ConnectionRefusedError):
+        async with users.transaction():
+            raise ConnectionRefusedError
+
+
+async def test_a_read_survives_that_its_connection_was_killed(users: UserRepository, database: Database) -> None:
+    user = await users.create({"name": "a"})
+    await _kill_the_connection(database)
+
+    assert (await users.get(user.id)).name == "a"
+
+
+async def test_a_write_is_not_repeated_when_its_connection_was_killed(
+    users: UserRepository, database: Database
+) -> None:
+    await _kill_the_connection(database)
+
+    with pytest.raises(UnavailableError):
+        await users.create({"name": "a"})
+
+    assert await users.count() == 0
+
+
+async def test_not_found_inside_a_transaction_rolls_back(users: UserRepository) -> None:
+    with pytest.raises(NotFoundError, match="User was not found"):
+        async with users.transaction():
+            await users.create({"name": "a"})
+            await users.get(0)
+
+    assert await users.count() == 0
+
+
+async def _kill_the_connection(database: Database) -> None:
+    """Leaves a pool of one connection that the server has closed."""
+    await database.close()
+    async with database.session() as session:
+        pid = await session.scalar(text("SELECT pg_backend_pid()"))
+    other = Database(database.engine.url)
+    async with other.session() as session:
+        await session.execute(text(f"SELECT pg_terminate_backend({pid}, 5000)"))
+    await other.close()
+
+
+def _checked_out(database: Database) -> int:
+    return database.engine.pool.checkedout()  # type: ignore[attr-defined,no-any-return]
