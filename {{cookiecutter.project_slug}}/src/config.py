@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import URL
 
@@ -44,6 +44,10 @@ class Config(BaseSettings):
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     LOG_FORMAT: Literal["console", "json"] = "json"
     CORS_ORIGINS: Annotated[tuple[str, ...], NoDecode] = ()
+    MAINTENANCE_TOKEN: SecretStr | None = Field(default=None, min_length=16)
+    MAINTENANCE_POLL_SECONDS: Seconds = 2.0
+    MAINTENANCE_RETRY_AFTER: int = Field(default=60, ge=1)
+    MAINTENANCE_ON_UNKNOWN: Literal["closed", "open"] = "closed"
     MAX_CONTENT_LENGTH: int = Field(default=1024 * 1024, ge=1)
 
     @field_validator("SERVICE_PREFIX")
@@ -60,6 +64,19 @@ class Config(BaseSettings):
     @classmethod
     def _split_origins(cls, value: Any) -> Any:  # noqa: ANN401 - whatever the environment holds
         return [origin.strip() for origin in value.split(",") if origin.strip()] if isinstance(value, str) else value
+
+    @property
+    def open_when_unknown(self) -> bool:
+        return self.MAINTENANCE_ON_UNKNOWN == "open"
+
+    @property
+    def maintenance_token(self) -> str | None:
+        return self.MAINTENANCE_TOKEN.get_secret_value() if self.MAINTENANCE_TOKEN else None
+
+    @property
+    def maintenance_without_token(self) -> bool:
+        """Where developers work a plain curl may switch the maintenance window."""
+        return self.APP_ENV != "production"
 
     @classmethod
     def load(cls, **settings: Any) -> "Config":

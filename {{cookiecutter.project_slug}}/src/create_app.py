@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
 from dependency_injector.wiring import UnresolvedMarkerWarning
@@ -10,6 +10,7 @@ from quart import Quart
 from quart_schema import Info, QuartSchema, Server
 
 from src.api.controllers import blueprints
+from src.api.maintenance_gate import MaintenanceGate
 from src.api.middleware import ServicePrefixMiddleware
 from src.api.requests import JSONRequest
 from src.config import PROJECT, Config, ConfigurationError
@@ -23,6 +24,7 @@ from src.management import register_commands
 class Service(Quart):
     request_class = JSONRequest
     container: DependencyContainer
+    maintenance_gate: MaintenanceGate
 
     def add_background_task(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """A background task outlives its request, so it works outside of the request's transaction."""
@@ -49,10 +51,9 @@ def create_app(config: Config) -> Service:
         app.register_blueprint(blueprint)
     inject_dependencies(app)
     register_openapi(app, config)
-    register_commands(app)
+    register_commands(app, app.container)
     register_lifespan(app)
-    if config.SERVICE_PREFIX and config.APP_ENV != "testing":
-        app.asgi_app = ServicePrefixMiddleware(app.asgi_app, config.SERVICE_PREFIX)  # type: ignore[assignment, arg-type]
+    register_middleware(app, config)
     return app
 
 
@@ -85,6 +86,32 @@ def register_lifespan(app: Service) -> None:
     @app.while_serving
     async def lifespan() -> AsyncGenerator[None, None]:
         try:
-            yield
+            async with app.container.service_context_watcher().running():
+                yield
         finally:
             await app.container.database().close()
+
+
+def register_middleware(app: Service, config: Config) -> None:
+    """From the inside out: the first one is next to the application."""
+    prefix = "" if config.APP_ENV == "testing" else config.SERVICE_PREFIX
+    asgi_app: Any = app.asgi_app
+    if prefix:
+        asgi_app = ServicePrefixMiddleware(asgi_app, prefix)
+    app.maintenance_gate = MaintenanceGate(
+        asgi_app,
+        app.container.maintenance_state(),
+        exempt=[prefix + path for path in _exempt_paths(app)],
+        retry_after=config.MAINTENANCE_RETRY_AFTER,
+        origins=config.CORS_ORIGINS,
+    )
+    app.asgi_app = app.maintenance_gate  # type: ignore[assignment]
+
+
+def _exempt_paths(app: Service) -> Iterator[str]:
+    for rule in app.url_map.iter_rules():
+        if getattr(app.view_functions[rule.endpoint], "maintenance_exempt", False):
+            if rule.arguments:
+                msg = f"{rule.rule} has parameters: only an exact path can be exempt from the maintenance window."
+                raise ConfigurationError(msg)
+            yield rule.rule

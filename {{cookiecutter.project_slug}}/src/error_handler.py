@@ -9,16 +9,29 @@ from quart_schema import RequestSchemaValidationError
 from werkzeug.exceptions import HTTPException
 
 from src.api.responses import create_problem
-from src.domain.exceptions import ConflictError, DomainError, NotFoundError, UnavailableError, ValidationError
+from src.domain.exceptions import (
+    ConflictError,
+    DomainError,
+    ForbiddenError,
+    NotFoundError,
+    UnauthenticatedError,
+    UnavailableError,
+    ValidationError,
+)
 
 STATUS_OF_ERROR: dict[type[DomainError], HTTPStatus] = {
     ValidationError: HTTPStatus.BAD_REQUEST,
+    UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
+    ForbiddenError: HTTPStatus.FORBIDDEN,
     NotFoundError: HTTPStatus.NOT_FOUND,
     ConflictError: HTTPStatus.CONFLICT,
     UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     DomainError: HTTPStatus.BAD_REQUEST,
 }
-RETRY_AFTER = {HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"}}  # seconds
+HEADERS_OF_STATUS = {
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"},  # seconds
+}
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +47,7 @@ async def _handle_domain_error(error: DomainError) -> Response:
     status = next(STATUS_OF_ERROR[kind] for kind in type(error).__mro__ if kind in STATUS_OF_ERROR)
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         log.warning("unavailable", reason=error.message, cause=repr(error.__cause__))
-    return create_problem(status, error.message, RETRY_AFTER.get(status))
+    return create_problem(status, error.message, HEADERS_OF_STATUS.get(status))
 
 
 async def _handle_schema_error(error: RequestSchemaValidationError) -> Response:

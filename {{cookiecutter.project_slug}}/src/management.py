@@ -9,19 +9,23 @@ from sqlalchemy import inspect
 from src.command_line import Command
 from src.config import Config
 from src.database_commands import database_group
+from src.dependency_container import DependencyContainer
 from src.infrastructure.databases.migrations import migration_engine
+from src.maintenance_commands import register_maintenance_commands
 
-_SECRET = re.compile("KEY|PASSWORD|SECRET|TOKEN|CREDENTIAL", re.IGNORECASE)
-_PASSWORD_IN_QUERY = re.compile(r"(?<=password=)[^&]+")
+_SECRET_NAME = re.compile("KEY|PASSWORD|SECRET|TOKEN|CREDENTIAL")
+_SECRET_IN_URL = re.compile(r"(?<=://)(?P<user>[^:/@\s]*):[^/\s]*@|(?P<name>password=)[^&\s]+")
 
 
-def register_commands(app: Quart) -> None:
-    app.cli.add_command(database_group(app.config["SQLALCHEMY_DATABASE_URI"]))
+def register_commands(app: Quart, container: DependencyContainer) -> None:
+    config = container.config()
+    app.cli.add_command(database_group(config.SQLALCHEMY_DATABASE_URI))
+    register_maintenance_commands(app, container)
 
     @app.cli.command("show_db_tables", cls=Command)
     async def _show_db_tables() -> None:
         """List the tables of the database."""
-        async with migration_engine(app.config["SQLALCHEMY_DATABASE_URI"]).connect() as connection:
+        async with migration_engine(config.SQLALCHEMY_DATABASE_URI).connect() as connection:
             for name in await connection.run_sync(lambda connection: sorted(inspect(connection).get_table_names())):
                 click.echo(name)
 
@@ -29,11 +33,15 @@ def register_commands(app: Quart) -> None:
     def _print_config() -> None:
         """List the settings; secrets are masked."""
         for name in sorted(Config.model_fields):
-            click.echo(f"{name}={_masked(name, app.config[name])}")
+            click.echo(f"{name}={masked(name, getattr(config, name))}")
 
 
-def _masked(name: str, value: object) -> str:
-    """A URL masks its password itself."""
-    if _SECRET.search(name) and value:
+def masked(name: str, value: object) -> str:
+    """The setting without what must stay secret; whether it is set at all may be seen."""
+    if _SECRET_NAME.search(name) and value:
         return "***"
-    return _PASSWORD_IN_QUERY.sub("***", str(value))
+    return _SECRET_IN_URL.sub(_without_secret, str(value))
+
+
+def _without_secret(found: re.Match[str]) -> str:
+    return f"{found['name']}***" if found["name"] else f"{found['user']}:***@"

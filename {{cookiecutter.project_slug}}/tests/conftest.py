@@ -11,6 +11,7 @@ from sqlalchemy import URL, Connection
 
 from src.config import Config
 from src.create_app import Service, create_app
+from src.domain.service_context import ServiceContext
 from src.infrastructure.databases.database import Database
 from src.infrastructure.databases.migrations import alembic_config
 from src.infrastructure.models.model_extension import ModelExtension
@@ -81,8 +82,10 @@ async def _running_app(config: Config, migrated_database: Database) -> AsyncIter
 
 
 @pytest.fixture(name="app")
-def _app(running_app: Service, database: Database) -> Iterator[Service]:
+async def _app(running_app: Service, database: Database) -> AsyncIterator[Service]:
     """The application on a clean database. A test may override providers of its container and make other apps."""
+    state = running_app.container.maintenance_state()
+    await state.confirm(ServiceContext(), changes=state.changes)  # the row is gone, too
     yield running_app
     running_app.container.wire(packages=["src.api"])  # the last one that was wired wins
 

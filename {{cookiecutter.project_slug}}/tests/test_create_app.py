@@ -76,7 +76,8 @@ def test_a_misspelt_provider_stops_the_start(app: Service, config: Config, monke
 
     @blueprint.get("/misspelt")
     @inject
-    async def view(readiness: Annotated[object, Provide["readyness"]]) -> None: ...
+    async def view(readiness: Annotated[object, Provide["readyness"]]) -> str:
+        return ""
 
     monkeypatch.setattr(health, "blueprint", blueprint)
 

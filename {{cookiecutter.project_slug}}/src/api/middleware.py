@@ -1,13 +1,6 @@
 """ASGI middleware: sees every connection before the application does, websockets included."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
+from src.api.asgi import ASGIApplication, Receive, Scope, Send, refuse
 
 NOT_OURS = b"This url does not belong to the app."
 
@@ -34,16 +27,4 @@ class ServicePrefixMiddleware:
         if scope["path"].startswith(f"{root_path}/"):
             await self._app({**scope, "root_path": root_path}, receive, send)
         else:
-            await _refuse(scope, send)
-
-
-async def _refuse(scope: Scope, send: Send) -> None:
-    kind = "http.response"
-    if scope["type"] == "websocket":
-        if "websocket.http.response" not in (scope.get("extensions") or {}):
-            await send({"type": "websocket.close", "code": 1000, "reason": None})
-            return
-        kind = "websocket.http.response"
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(NOT_OURS)).encode())]
-    await send({"type": f"{kind}.start", "status": 404, "headers": headers})
-    await send({"type": f"{kind}.body", "body": NOT_OURS, "more_body": False})
+            await refuse(scope, send, 404, [(b"content-type", b"text/plain; charset=utf-8")], NOT_OURS)

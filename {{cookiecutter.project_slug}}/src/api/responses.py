@@ -15,12 +15,17 @@ from src.domain.pagination import Page, PageRequest
 Problem = str | Mapping[str, str]
 
 
-def create_response(value: object, schema: type[BaseModel], status: int = HTTPStatus.OK) -> Response:
+def create_response(
+    value: object,
+    schema: type[BaseModel],
+    status: int = HTTPStatus.OK,
+    headers: dict[str, Any] | None = None,
+) -> Response:
     """One object, or a page of them: what the schema names is taken from attributes of the value."""
     if isinstance(value, Page):
         schema = page_schema(schema, itemized=PageRequest.of(request.args).itemized)
     body = schema.model_validate(value, from_attributes=True).model_dump_json()
-    return Response(body, status=status, content_type="application/json")
+    return Response(body, status, headers, content_type="application/json")
 
 
 def create_problem(status: int, message: Problem, headers: dict[str, Any] | None = None) -> Response:

@@ -4,6 +4,8 @@ DomainError
 ├── ValidationError      the input breaks a rule
 ├── NotFoundError        nothing has this identity
 ├── ConflictError        it contradicts what is stored
+├── UnauthenticatedError the caller must say who it is
+├── ForbiddenError       nobody may do this here
 └── UnavailableError     something the service depends on does not answer
 """
 
@@ -14,7 +16,8 @@ class DomainError(Exception):
     """`message` is a sentence for the caller, or field → reason; it must not tell how the service is built."""
 
     def __init__(self, message: str | Mapping[str, str]) -> None:
-        super().__init__(message)
+        sentence = message if isinstance(message, str) else "; ".join(f"{key}: {why}" for key, why in message.items())
+        super().__init__(sentence)
         self.message = message if isinstance(message, str) else dict(message)
 
 
@@ -27,6 +30,14 @@ class NotFoundError(DomainError):
 
 
 class ConflictError(DomainError):
+    pass
+
+
+class UnauthenticatedError(DomainError):
+    pass
+
+
+class ForbiddenError(DomainError):
     pass
 
 

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
 
 from src.domain.pagination import Page
+from src.domain.service_context import ServiceContext
 
 Entity = TypeVar("Entity")
 
@@ -33,6 +34,18 @@ class RepositoryPort(Protocol[Entity]):
     async def count(self, query_params: Mapping[str, Any]) -> int: ...
 
     async def get_all(self, query_params: Mapping[str, Any]) -> Page[Entity]: ...
+
+
+class ServiceContextPort(Protocol):
+    """The one service context that all processes share. Both methods raise `UnavailableError` without a database."""
+
+    async def current(self) -> ServiceContext:
+        """Open, with version 0, while nobody ever changed it."""
+        ...
+
+    async def change(self, values: Mapping[str, Any], *, by: str) -> ServiceContext:
+        """Sets columns and tells all watchers, or does nothing where all of them are what they should be."""
+        ...
 
 
 class Readiness(Protocol):

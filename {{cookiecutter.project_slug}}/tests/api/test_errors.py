@@ -19,18 +19,17 @@ class FailingService:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "body", "headers", "status"),
+    ("method", "path", "status"),
     [
-        ("GET", "/nowhere", None, {}, 404),
-        ("PUT", "/health/live", None, {}, 405),
-        ("GET", "/%2e%2e/health/live", None, {}, 404),
-        ("GET", "/health/live/x", None, {}, 404),
+        ("get", "/nowhere", 404),
+        ("put", "/health/live", 405),
+        ("get", "/%2e%2e/health/live", 404),
+        ("get", "/health/live/x", 404),
+        ("delete", "/v1", 404),
     ],
 )
-async def test_http_errors(
-    client: Client, method: str, path: str, body: str | None, headers: dict[str, str], status: int
-) -> None:
-    response = await client.open(path, method=method, data=body, headers=headers)
+async def test_http_errors(client: Client, method: str, path: str, status: int) -> None:
+    response = await getattr(client, method)(path)
 
     problem = json.loads(await response.get_data(as_text=True))
     assert response.status_code == problem["status"] == status

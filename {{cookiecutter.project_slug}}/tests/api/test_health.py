@@ -10,7 +10,7 @@ from src.infrastructure.databases.migrations import MigratedDatabase
 async def test_is_ready_on_a_migrated_database(client: Client) -> None:
     response = await client.get("/health/ready")
 
-    assert (response.status_code, await response.get_json()) == (200, {"status": "ok"})
+    assert (response.status_code, await response.get_json()) == (200, {"status": "ok", "maintenance": False})
 
 
 async def test_is_not_ready_before_the_migrations(client: Client, database: Database) -> None:

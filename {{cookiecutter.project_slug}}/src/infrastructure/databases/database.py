@@ -3,8 +3,9 @@
 Reads and one-statement writes send no BEGIN, COMMIT or ROLLBACK; a transaction does, on a connection of the same pool.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from typing import TypeVar
 
@@ -21,11 +22,12 @@ Result = TypeVar("Result")
 
 class Database:
     def __init__(self, url: URL, options: DatabaseOptions | None = None) -> None:
+        self.options = options or DatabaseOptions()
         self.engine = create_async_engine(
             url,
             isolation_level="AUTOCOMMIT",
             pool_reset_on_return=None,  # in autocommit there is nothing to roll back; transactions end themselves
-            **engine_options(url, options or DatabaseOptions()),
+            **engine_options(url, self.options),
         )
         self._statements = async_sessionmaker(self.engine, autoflush=False, expire_on_commit=False)
         self._transactions = async_sessionmaker(
@@ -36,7 +38,13 @@ class Database:
         self._current: ContextVar[UnitOfWork | None] = ContextVar("unit_of_work", default=None)
 
     async def close(self) -> None:
-        await self.engine.dispose()
+        """Closes what is idle, what is in use when it comes back; a later call connects anew.
+
+        A server that does not answer is not waited for: what it does not close within a second, time will.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await self.engine.dispose()
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Table, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 
@@ -65,12 +66,26 @@ def engine_options(url: URL, options: DatabaseOptions) -> dict[str, Any]:
     return pool | {"connect_args": {"timeout": options.connect_timeout, "server_settings": server_settings}}
 
 
+def control_connection_arguments(url: URL, options: DatabaseOptions) -> dict[str, Any]:
+    """Arguments of `asyncpg.connect` for a connection outside of the pool, to the same database."""
+    _, arguments = url.get_dialect()().create_connect_args(url)
+    for name in ("prepared_statement_cache_size", "prepared_statement_name_func", "async_creator_fn"):
+        arguments.pop(name, None)  # SQLAlchemy's own
+    server_settings = {"application_name": f"{options.application_name[:50]} gate", "statement_timeout": "1000"}
+    return {**arguments, "server_settings": server_settings, "statement_cache_size": 0}
+
+
 def transaction_isolation(url: URL) -> str:
     return "SERIALIZABLE" if url.get_backend_name() == "sqlite" else "READ COMMITTED"
 
 
 def is_postgresql(url: URL) -> bool:
     return url.get_backend_name() == "postgresql"
+
+
+def upsert(url: URL, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that knows `on_conflict_do_update`."""
+    return sqlite.insert(table) if url.get_backend_name() == "sqlite" else postgresql.insert(table)
 
 
 @event.listens_for(Engine, "connect")

@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from src.domain.exceptions import ConflictError, DomainError, UnavailableError, ValidationError
 
 UNAVAILABLE = "The database is not available, try again later."
+NOT_MIGRATED = "The database lacks a table of this service: run `quart db upgrade`."
 _UNAVAILABLE_CLASSES = ("08", "53", "57")  # connection, insufficient resources, operator intervention
 _FIELDS_OF_DETAIL = re.compile(r"Key \((?P<fields>[^)]+)\)=")
 _FIELD_OF_SQLITE = re.compile(r"UNIQUE constraint failed: \w+\.(?P<fields>\w+)")
@@ -49,6 +50,8 @@ def _translate(error: DBAPIError) -> DomainError | None:
         return _conflict(state, str(error.orig), getattr(error.orig, "detail", None) or "")
     if state.startswith("22") or (not state and _caused_by_value(error)):
         return ValidationError("A value is out of the range that can be stored.")
+    if state == "42P01" or "no such table" in str(error.orig):
+        return UnavailableError(NOT_MIGRATED)
     if error.connection_invalidated or state.startswith(_UNAVAILABLE_CLASSES):
         return UnavailableError(UNAVAILABLE)
     if not state and isinstance(error, (InterfaceError, OperationalError)):

@@ -1,5 +1,6 @@
 """How Alembic reaches our database, and whether the database has all that it should."""
 
+import sys
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,7 +41,7 @@ def alembic_config(directory: Path = MIGRATIONS) -> AlembicConfig:
 
     The URL is no option: `%` has a meaning there.
     """
-    config = AlembicConfig()
+    config = AlembicConfig(stdout=sys.stdout)  # its default is that of when it was imported
     config.set_main_option("script_location", str(directory.resolve()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.set_main_option("file_template", FILE_TEMPLATE.replace("%", "%%"))

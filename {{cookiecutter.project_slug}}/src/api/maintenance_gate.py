@@ -1,0 +1,144 @@
+"""Refuses everything with 503 during a maintenance window, before the application sees it."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import structlog
+
+from src.api.asgi import ASGIApplication, Headers, Message, Receive, Scope, Send, refuse
+from src.api.schemas.maintenance import MaintenanceProblemSchema
+from src.domain.maintenance_state import MaintenanceState
+
+EXPOSED_HEADERS = ("ETag", "Retry-After", "X-Maintenance-Mode", "X-Request-ID")
+MAX_RETRY_AFTER = 3600  # seconds
+SERVICE_RESTART = 1012  # https://www.iana.org/assignments/websocket/websocket.xhtml
+
+log = structlog.get_logger(__name__)
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def maintenance_exempt(view: View) -> View:
+    """The route of this view is reachable during a maintenance window; it must not have parameters."""
+    view.maintenance_exempt = True  # type: ignore[attr-defined]
+    return view
+
+
+class MaintenanceGate:
+    """One look at a boolean in memory and a count of what is inside: no query and no task per request."""
+
+    def __init__(
+        self,
+        app: ASGIApplication,
+        state: MaintenanceState,
+        *,
+        exempt: Iterable[str],
+        retry_after: int,
+        origins: Iterable[str] = (),
+    ) -> None:
+        """`exempt` are exact paths, `retry_after` is in seconds, `origins` may read the refusal in a browser."""
+        self.in_flight = 0
+        self._app = app
+        self._state = state
+        self._exempt = frozenset(path for each in exempt for path in (each, f"{each}/"))
+        self._retry_after = retry_after
+        self._origins = frozenset(origin.encode() for origin in origins)
+        self._sockets: set[_Socket] = set()
+        self._closed = False
+        self._follow()
+        state.observe(self._follow)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        if kind == "lifespan" or scope["path"].removeprefix(scope.get("root_path", "")) in self._exempt:
+            await self._app(scope, receive, send)
+            return
+        if self._closed and not _is_preflight(scope):
+            await refuse(scope, send, 503, self._headers(scope), self._body)
+            return
+        self.in_flight += 1
+        try:
+            if kind == "websocket":
+                await self._serve_socket(scope, receive, send)
+            else:
+                await self._app(scope, receive, send)
+        finally:
+            self.in_flight -= 1
+
+    def _follow(self) -> None:
+        """Prepares the refusal, once per change."""
+        before, self._closed = self._closed, self._state.closed
+        context = self._state.context
+        if self._closed != before:
+            log.info("maintenance", closed=self._closed, version=context.version, known=self._state.known)
+        problem = MaintenanceProblemSchema.of(context if self._state.known else None)
+        self._body = problem.model_dump_json(exclude_unset=True).encode()
+        self._until = context.expected_end.timestamp() if context.expected_end else None
+        if self._closed:
+            for socket in self._sockets:
+                socket.restart()
+
+    def _headers(self, scope: Scope) -> Headers:
+        seconds = self._retry_after if self._until is None else int(self._until - time.time())
+        headers = [
+            (b"content-type", b"application/problem+json"),
+            (b"cache-control", b"no-store"),
+            (b"retry-after", str(min(max(seconds, 1), MAX_RETRY_AFTER)).encode()),
+        ]
+        if self._state.known:
+            headers.append((b"x-maintenance-mode", b"1"))
+        if self._origins:
+            headers.append((b"vary", b"Origin"))
+            origin = _header(scope, b"origin")
+            if origin in self._origins or (origin and b"*" in self._origins):
+                headers.append((b"access-control-allow-origin", origin))
+                headers.append((b"access-control-expose-headers", ", ".join(EXPOSED_HEADERS).encode()))
+        return headers
+
+    async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        socket = _Socket(receive, send)
+        self._sockets.add(socket)
+        try:
+            await self._app(scope, socket.receive, socket.send)
+        finally:
+            self._sockets.discard(socket)
+
+
+class _Socket:
+    """A websocket that the server side may close: the application sees a client that left."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._restart = asyncio.get_running_loop().create_future()
+        self._closed = False
+
+    def restart(self) -> None:
+        if not self._restart.done():
+            self._restart.set_result(None)
+
+    async def receive(self) -> Message:
+        message = asyncio.ensure_future(self._receive())
+        try:
+            await asyncio.wait([message, self._restart], return_when=asyncio.FIRST_COMPLETED)
+            if not self._restart.done():
+                return message.result()
+        finally:
+            message.cancel()
+        await self.send({"type": "websocket.close", "code": SERVICE_RESTART, "reason": "maintenance"})
+        self._closed = True
+        return {"type": "websocket.disconnect", "code": SERVICE_RESTART}
+
+    async def send(self, message: Message) -> None:
+        if not self._closed:
+            await self._send(message)
+
+
+def _is_preflight(scope: Scope) -> bool:
+    return scope.get("method") == "OPTIONS" and bool(_header(scope, b"access-control-request-method"))
+
+
+def _header(scope: Scope, name: bytes) -> bytes:
+    return next((value for key, value in scope["headers"] if key.lower() == name), b"")

@@ -1,0 +1,119 @@
+"""Keeps the state of this process true to the row of `service_context`, whatever happens to the connection."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import asyncpg
+import structlog
+
+from src.domain.maintenance_state import MaintenanceState
+from src.domain.ports import ServiceContextPort
+from src.domain.service_context import ServiceContext
+from src.infrastructure.databases.database import Database
+from src.infrastructure.databases.dialects import control_connection_arguments, is_postgresql
+from src.infrastructure.repositories.service_context_repository import CHANNEL, READ, context_of
+
+READ_TIMEOUT = 1.0  # seconds
+CONNECT_TIMEOUT = 2.0
+BACK_OFF = (0.0, 0.5, 1.0, 2.0)  # seconds before each further attempt, the last one from then on
+
+Read = Callable[[], Awaitable[ServiceContext]]
+log = structlog.get_logger(__name__)
+
+
+class ServiceContextWatcher:
+    """One task and, on PostgreSQL, one connection that listens; reading every `poll_seconds` keeps it alive.
+
+    A notification says only "read again". While the connection is down the pool of the application is asked.
+    """
+
+    def __init__(
+        self, database: Database, repository: ServiceContextPort, state: MaintenanceState, *, poll_seconds: float
+    ) -> None:
+        self._database = database
+        self._repository = repository
+        self._state = state
+        self._poll_seconds = poll_seconds
+        self._wake = asyncio.Event()
+        self._tried = asyncio.Event()
+        self._failures = 0
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Enters when the state is known, or when it could not be read at the first attempt."""
+        self._state.watch()
+        task = asyncio.create_task(self._watch())
+        try:
+            await self._tried.wait()
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task], timeout=READ_TIMEOUT)
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                await self._follow()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the state must become true again
+                await self._fall_back(error)
+            await asyncio.sleep(BACK_OFF[min(self._failures, len(BACK_OFF)) - 1] * random.uniform(0.8, 1.2))  # noqa: S311
+
+    async def _follow(self) -> None:
+        """Reads whenever it is told to, and every `poll_seconds`; ends with an exception only."""
+        async with self._reader() as read:
+            while True:
+                self._wake.clear()
+                await self._refresh(read)
+                self._recovered()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._poll_seconds):
+                        await self._wake.wait()
+
+    async def _refresh(self, read: Read) -> None:
+        confirmed = False
+        while not confirmed:
+            changes = self._state.changes
+            async with asyncio.timeout(READ_TIMEOUT):
+                context = await read()
+            confirmed = await self._state.confirm(context, changes=changes)
+
+    @asynccontextmanager
+    async def _reader(self) -> AsyncIterator[Read]:
+        if not is_postgresql(self._database.engine.url):
+            yield self._repository.current
+            return
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            arguments = control_connection_arguments(self._database.engine.url, self._database.options)
+            connection = await asyncpg.connect(**arguments)
+        try:
+            async with asyncio.timeout(READ_TIMEOUT):
+                connection.add_termination_listener(self._called)
+                await connection.add_listener(CHANNEL, self._called)
+
+            async def read() -> ServiceContext:
+                return context_of(await connection.fetchval(READ))
+
+            yield read
+        finally:
+            connection.terminate()  # closing would wait for a server that may not answer
+
+    def _called(self, *_: object) -> None:
+        self._wake.set()
+
+    async def _fall_back(self, error: Exception) -> None:
+        self._failures += 1
+        try:
+            await self._refresh(self._repository.current)
+        except Exception:  # noqa: BLE001
+            self._state.mark_stale()
+        if self._failures == 1:
+            log.warning("maintenance state is not watched", error=repr(error), stale=self._state.context.stale)
+        self._tried.set()
+
+    def _recovered(self) -> None:
+        if self._failures:
+            log.info("maintenance state is watched again", attempts=self._failures)
+        self._failures = 0
+        self._tried.set()

@@ -1,0 +1,79 @@
+"""The one row of `service_context`: read so that altering its table cannot break it, changed by one statement."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from sqlalchemy import Table, func, or_, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
+
+from src.domain.ports import ServiceContextPort
+from src.domain.service_context import ServiceContext
+from src.infrastructure.databases.database import Database
+from src.infrastructure.databases.dialects import is_postgresql, upsert
+from src.infrastructure.models.service_context import ServiceContextModel
+
+CHANNEL = "service_context"
+READ = "SELECT to_jsonb(s) FROM service_context s WHERE id = 1"  # of no fixed columns: no plan that could be stale
+_READ_ELSEWHERE = "SELECT * FROM service_context WHERE id = 1"
+_TABLE = cast("Table", ServiceContextModel.__table__)
+
+
+class ServiceContextRepository(ServiceContextPort):
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._url = database.engine.url
+
+    async def current(self) -> ServiceContext:
+        statement = text(READ if is_postgresql(self._url) else _READ_ELSEWHERE)
+
+        async def query(session: AsyncSession) -> ServiceContext:
+            row = (await session.execute(statement)).mappings().one_or_none()
+            values = dict(row) if row else {}
+            return context_of(values.get("to_jsonb", values))
+
+        return await self._database.read(query)
+
+    async def change(self, values: Mapping[str, Any], *, by: str) -> ServiceContext:
+        statement = self._statement(dict(values), by)
+        if is_postgresql(self._url):
+            changed = statement.cte("changed")
+            notified = func.pg_notify(CHANNEL, "changed")  # in the transaction of the change: told when it is committed
+            query: Any = select(changed, notified).select_from(changed)
+        else:
+            query = statement
+        async with self._database.session() as session:
+            row = (await session.execute(query)).mappings().one_or_none()
+        return context_of(dict(row)) if row else await self.current()
+
+    def _statement(self, values: dict[str, Any], by: str) -> ReturningInsert[Any] | ReturningUpdate[Any]:
+        differs = or_(*(_TABLE.c[name].is_distinct_from(value) for name, value in values.items() if name != "since"))
+        assignments = {**values, "version": _TABLE.c.version + 1, "updated_at": func.now(), "updated_by": by}
+        if not values.get("maintenance"):
+            statement = update(_TABLE).where(_TABLE.c.id == 1, _TABLE.c.maintenance, differs).values(assignments)
+            return statement.returning(*_TABLE.c)
+        assignments["since"] = func.coalesce(_TABLE.c.since, values["since"])
+        inserted = upsert(self._url, _TABLE).values(id=1, version=1, updated_by=by, **values)
+        statement_with_update = inserted.on_conflict_do_update(
+            index_elements=[_TABLE.c.id], set_=assignments, where=differs
+        )
+        return statement_with_update.returning(*_TABLE.c)
+
+
+def context_of(row: str | Mapping[str, Any] | None) -> ServiceContext:
+    """From JSON or a row, which may lack columns and have others."""
+    values: Mapping[str, Any] = json.loads(row) if isinstance(row, str) else (row or {})
+    return ServiceContext(
+        maintenance=bool(values.get("maintenance", False)),
+        message=values.get("message"),
+        expected_end=_moment(values.get("expected_end")),
+        since=_moment(values.get("since")),
+        version=int(values.get("version") or 0),
+    )
+
+
+def _moment(value: str | datetime | None) -> datetime | None:
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment

@@ -1,0 +1,27 @@
+"""Who may switch the maintenance window over HTTP."""
+
+from hmac import compare_digest
+
+from src.domain.exceptions import ForbiddenError, UnauthenticatedError
+
+
+class MaintenanceAccess:
+    def __init__(self, token: str | None, *, without_token: bool) -> None:
+        """`without_token` lets anybody in where no token is set."""
+        self._token = token
+        self._without_token = without_token
+
+    def check(self, authorization: str) -> None:
+        """`authorization` is the header, `Bearer <token>`; the comparison takes the same time however wrong it is.
+
+        Raises:
+            UnauthenticatedError: it is not the token.
+            ForbiddenError: there is no token that would do.
+        """
+        if self._token is not None:
+            if not compare_digest(authorization.encode(), f"Bearer {self._token}".encode()):
+                msg = "The maintenance window is switched with Authorization: Bearer <MAINTENANCE_TOKEN>"
+                raise UnauthenticatedError(msg)
+        elif not self._without_token:
+            msg = "Set MAINTENANCE_TOKEN to switch the maintenance window over HTTP, or use the command line"
+            raise ForbiddenError(msg)

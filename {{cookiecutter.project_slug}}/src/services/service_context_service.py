@@ -1,0 +1,48 @@
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from src.domain.exceptions import UnavailableError, ValidationError
+from src.domain.maintenance_state import MaintenanceState
+from src.domain.ports import ServiceContextPort
+from src.domain.service_context import ServiceContext, values_to_store
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class ServiceContextService:
+    """Reads and switches the maintenance window, for this process and all others."""
+
+    def __init__(
+        self,
+        repository: ServiceContextPort,
+        state: MaintenanceState,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        self._repository = repository
+        self._state = state
+        self._clock = clock
+
+    async def get(self) -> ServiceContext:
+        """As the database has it; from memory, marked as stale, when it does not answer."""
+        try:
+            return await self._repository.current()
+        except UnavailableError:
+            self._state.mark_stale()
+            return self._state.context
+
+    async def change(self, data: Mapping[str, Any], *, by: str) -> ServiceContext:
+        """Sets what `data` names of `maintenance`, `message` and `expected_end`; this process follows at once.
+
+        Raises:
+            ValidationError: see `values_to_store`; or there is no window that a message could belong to.
+            UnavailableError: the database does not answer; nothing has been changed.
+        """
+        context = await self._repository.change(values_to_store(data, at=self._clock()), by=by)
+        await self._state.change(context)
+        if not context.maintenance and any(value is not None for key, value in data.items() if key != "maintenance"):
+            msg = "maintenance is off: switch it on with the same request"
+            raise ValidationError({key: msg for key in data if key != "maintenance"})
+        return context
