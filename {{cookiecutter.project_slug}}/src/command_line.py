@@ -38,6 +38,8 @@ def describe(error: Exception) -> str:
             return "The models differ from the database: `quart db migrate` writes what is missing."
         case CommandError(__cause__=MultipleHeads(heads=heads)):
             return f"There are several heads, {', '.join(heads)}: `quart db merge` joins them."
+        case DomainError(__cause__=OSError() as cause):
+            return describe(cause)
         case CommandError() | RevisionError() | DomainError():
             return str(error)
         case DBAPIError(orig=cause) if getattr(cause, "sqlstate", None) == LOCK_NOT_AVAILABLE:

@@ -1,0 +1,40 @@
+import pytest
+
+from src.domain.exceptions import ForbiddenError, UnauthenticatedError
+from src.services import maintenance_access
+from src.services.maintenance_access import MaintenanceAccess
+
+TOKEN = "a token of some length"
+
+
+def test_the_token_lets_in() -> None:
+    MaintenanceAccess(TOKEN, without_token=False).check(f"Bearer {TOKEN}")
+
+
+@pytest.mark.parametrize("authorization", ["", TOKEN, f"bearer {TOKEN}", f"Bearer {TOKEN}x", "Bearer é", "Bearer "])
+def test_anything_else_does_not(authorization: str) -> None:
+    with pytest.raises(UnauthenticatedError):
+        MaintenanceAccess(TOKEN, without_token=True).check(authorization)
+
+
+def test_without_a_token_anybody_gets_in_where_developers_work() -> None:
+    MaintenanceAccess(None, without_token=True).check("")
+
+
+def test_without_a_token_nobody_gets_in_elsewhere() -> None:
+    with pytest.raises(ForbiddenError, match="MAINTENANCE_TOKEN"):
+        MaintenanceAccess(None, without_token=False).check("")
+
+
+def test_a_wrong_token_takes_as_long_as_the_right_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+
+    def compare(given: bytes, expected: bytes) -> bool:
+        compared.append((given, expected))
+        return True
+
+    monkeypatch.setattr(maintenance_access, "compare_digest", compare)
+
+    MaintenanceAccess(TOKEN, without_token=False).check("Bearer x")
+
+    assert compared == [(b"Bearer x", f"Bearer {TOKEN}".encode())]
