@@ -1,4 +1,4 @@
-"""The four rules of `docs/decisions`: what a transaction keeps together, and what it keeps apart."""
+"""What a transaction keeps together, and what it keeps apart."""
 
 import asyncio
 

@@ -1,0 +1,179 @@
+"""PostgreSQL from a wheel, for development and tests without Docker; the service itself never starts a database.
+
+usage: python -m scripts.postgres start|stop|status
+       python -m scripts.postgres run -- COMMAND ...         with the configured database, else with the project's own
+       python -m scripts.postgres temporary -- COMMAND ...   with an empty database that is gone afterwards
+
+The data of `start` and `run` are in .postgres/ and stay there. COMMAND finds the database in SQLALCHEMY_DATABASE_URI;
+`run` and `temporary` exit with its code, `status` with 0 while the server runs and 3 when it does not.
+"""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlencode
+
+import psutil  # type: ignore[import-untyped]  # comes with the wheel
+from dotenv import dotenv_values
+
+from scripts.command import Command
+from scripts.postgres_wheel import (
+    NO_WINDOW,
+    PostgresError,
+    execute,
+    give_away,
+    listen_options,
+    remove_socket_directory,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+VARIABLE = "SQLALCHEMY_DATABASE_URI"
+LOCALE = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+
+
+class PostgresServer:
+    """A server over the data in `directory`; it runs until `stop`, whoever started it.
+
+    One that is not durable is faster, and may lose its data when the machine crashes.
+    """
+
+    def __init__(self, directory: Path, *, durable: bool = True) -> None:
+        self.directory = directory.resolve()
+        self.data = self.directory / "data"
+        self.log = self.directory / "log"
+        self.durable = durable
+        self._pid_file = self.data / "postmaster.pid"
+
+    @classmethod
+    @contextmanager
+    def temporary(cls) -> Iterator["PostgresServer"]:
+        """An empty one; server and data are gone at the end."""
+        with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as directory:
+            server = cls(Path(directory), durable=False)
+            with server.started("--remove"):
+                yield server
+
+    @property
+    def running(self) -> bool:
+        """Whether the process in the pid file serves these data: after a crash its number may be another program's."""
+        try:
+            process = psutil.Process(int(self._pid_file.read_text().split()[0]))
+            return self.data.as_posix() in process.cmdline()
+        except (FileNotFoundError, IndexError, ValueError, psutil.Error):
+            return False
+
+    @property
+    def uri(self) -> str:
+        """For SQLAlchemy, while the server runs."""
+        lines = self._pid_file.read_text().splitlines()
+        address = urlencode({"host": lines[4] or lines[5], "port": lines[3]}, safe="/")
+        return f"postgresql+asyncpg://postgres@/postgres?{address}"
+
+    def start(self) -> None:
+        """Creates the data if there are none; returns when the server answers."""
+        if self.running:
+            return
+        if not self.data.exists():
+            self._create_data()
+        self._pid_file.unlink(missing_ok=True)  # a server that crashed left it
+        self.log.unlink(missing_ok=True)
+        options = [*listen_options(self.data), *(() if self.durable else ("-c", "fsync=off"))]
+        files = ("-D", str(self.data), "-l", str(self.log))
+        execute("pg_ctl", "start", "-w", *files, "-o", shlex.join(options), log=self.log)
+
+    def stop(self) -> None:
+        """Ends the connections that are open; returns when the server is gone."""
+        if self.running:
+            execute("pg_ctl", "stop", "-w", "-D", str(self.data), "-m", "fast", log=self.log)
+            remove_socket_directory(self.data)
+
+    @contextmanager
+    def started(self, *guard_options: str) -> Iterator[None]:
+        """Runs the server for the length of the block; one that ran before goes on.
+
+        If this process is killed, its end of a pipe closes, and the guard that waits for that stops the server.
+        """
+        if self.running:
+            yield
+            return
+        guard = [sys.executable, "-m", "scripts.postgres", "guard", *guard_options, str(self.directory)]
+        with subprocess.Popen(guard, cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True, creationflags=NO_WINDOW):
+            try:
+                self.start()
+                yield
+            finally:
+                self.stop()
+
+    def _create_data(self) -> None:
+        """Aside first: an interrupted initdb leaves nothing that looks like data."""
+        new = self.directory / "data.new"
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(mode=0o700, parents=True)
+        give_away(new)
+        options = (*LOCALE, *(() if self.durable else ("--no-sync",)))
+        execute("initdb", "-D", str(new), "-U", "postgres", "--auth=trust", *options)
+        new.rename(self.data)
+
+
+@contextmanager
+def temporary_server() -> Iterator[str]:
+    """The URI of an empty server that is gone at the end; there can be several at once."""
+    with PostgresServer.temporary() as server:
+        yield server.uri
+
+
+def configured_uri() -> str | None:
+    """From the environment, else from `.env`; an empty one counts as none."""
+    return os.environ.get(VARIABLE) or dotenv_values(ROOT / ".env").get(VARIABLE) or None
+
+
+def main(arguments: Sequence[str]) -> int:
+    server = PostgresServer(ROOT / ".postgres")
+    match arguments:
+        case ["start"]:
+            server.start()
+            print(f"export {VARIABLE}={shlex.quote(server.uri)}")
+        case ["stop"]:
+            server.stop()
+        case ["status"]:
+            print(f"PostgreSQL is {'running' if server.running else 'stopped'}, data in {server.data}")
+            return 0 if server.running else 3
+        case ["run", "--", *words] if words:
+            return _run(Command(words), server)
+        case ["temporary", "--", *words] if words:
+            command = Command(words)
+            with temporary_server() as uri:
+                return command.run({VARIABLE: uri})
+        case ["guard", *options, directory]:
+            sys.stdin.read()
+            PostgresServer(Path(directory)).stop()
+            if options == ["--remove"]:
+                shutil.rmtree(directory, ignore_errors=True)
+        case _:
+            sys.exit((__doc__ or "").partition("\n\n")[2].rstrip())
+    return 0
+
+
+def _run(command: Command, server: PostgresServer) -> int:
+    if uri := configured_uri():
+        return command.run({VARIABLE: uri})
+    print(f"{VARIABLE} is not set: PostgreSQL comes from the wheel, data in {server.data}", file=sys.stderr)
+    with server.started():
+        return command.run({VARIABLE: server.uri})
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except PostgresError as error:
+        sys.exit(str(error))
+    except OSError as error:
+        sys.exit(f"{error.filename}: {error.strerror}.")
+    except KeyboardInterrupt:
+        sys.exit(130)
