@@ -1,0 +1,76 @@
+import asyncio
+import logging
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from src.command_line import Command
+
+
+def run(function: object) -> Result:
+    return CliRunner().invoke(Command("example", callback=function), [])  # type: ignore[arg-type]
+
+
+def test_a_coroutine_is_awaited() -> None:
+    async def say_something() -> None:
+        await asyncio.sleep(0)
+        click.echo("something")
+
+    result = run(say_something)
+
+    assert (result.exit_code, result.stdout) == (0, "something\n")
+
+
+def test_an_error_of_a_coroutine_is_one_line() -> None:
+    async def fail() -> None:
+        raise OSError(111, "Connect call failed")
+
+    result = run(fail)
+
+    assert result.exit_code == 1
+    assert result.stderr == "Error: The database cannot be reached: [Errno 111] Connect call failed\n"
+
+
+def test_an_answer_that_does_not_come_is_named() -> None:
+    def fail() -> None:
+        raise TimeoutError
+
+    assert run(fail).stderr == "Error: The database cannot be reached: no answer in time\n"
+
+
+def test_a_file_is_no_database() -> None:
+    def fail() -> None:
+        raise PermissionError(13, "Permission denied", "versions/a.py")
+
+    assert "PermissionError: [Errno 13] Permission denied: 'versions/a.py'" in run(fail).stderr
+
+
+def test_what_nobody_expected_is_one_line_and_its_traceback_for_those_who_ask(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail() -> None:
+        msg = "first\nsecond"
+        raise ValueError(msg)
+
+    with caplog.at_level(logging.DEBUG):
+        result = run(fail)
+
+    assert result.exit_code == 1
+    assert result.stderr == "Error: ValueError: first second (LOG_LEVEL=DEBUG shows where)\n"
+    assert [record.exc_info is not None for record in caplog.records] == [True]
+
+
+@pytest.mark.parametrize(("error", "code"), [(click.UsageError("wrong"), 2), (click.Abort(), 1)])
+def test_what_click_means_stays(error: Exception, code: int) -> None:
+    def fail() -> None:
+        raise error
+
+    assert run(fail).exit_code == code
+
+
+def test_an_exit_code_is_kept() -> None:
+    def leave() -> None:
+        click.get_current_context().exit(3)
+
+    assert run(leave).exit_code == 3

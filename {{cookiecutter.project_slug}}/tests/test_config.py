@@ -1,0 +1,154 @@
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from src.config import ROOT, Config, ConfigurationError
+
+URL = "postgresql://user:secret@host/database"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Config.model_fields:
+        monkeypatch.delenv(name, raising=False)
+
+
+def load(**settings: Any) -> Config:
+    return Config.load(**{"_env_file": None, "SQLALCHEMY_DATABASE_URI": URL, **settings})
+
+
+def shown_in_the_example() -> dict[str, str]:
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    return dict(re.findall(r"^(?:# )?([A-Z][A-Z_]+)=(.*)$", text, re.MULTILINE))
+
+
+def test_the_example_names_every_setting_and_no_other() -> None:
+    assert sorted(shown_in_the_example()) == sorted(Config.model_fields)
+
+
+def test_the_example_gives_every_setting_a_comment() -> None:
+    lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+
+    for number, line in enumerate(lines):
+        if re.match(r"(# )?[A-Z][A-Z_]+=", line):
+            assert re.match(r"# [^A-Z]*\w", lines[number - 1]), f"{line} has no comment above"
+
+
+def test_the_example_shows_the_defaults() -> None:
+    own = {"SERVICE_NAME", "SQLALCHEMY_DATABASE_URI"}
+    shown = {name: value for name, value in shown_in_the_example().items() if name not in own and value}
+
+    assert load(**shown) == load()
+
+
+def test_the_example_can_be_taken_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text((ROOT / ".env.example").read_text(encoding="utf-8").replace("# SQLALCHEMY", "SQLALCHEMY"))
+
+    config = Config.load(_env_file=file)
+
+    assert config.SQLALCHEMY_DATABASE_URI.drivername == "postgresql+asyncpg"
+
+
+def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / ".env"
+    file.write_text(f"SQLALCHEMY_DATABASE_URI={URL}\nLOG_LEVEL=ERROR\nLOG_FORMAT=console\n")
+    monkeypatch.setenv("LOG_LEVEL", "WARNING")
+
+    config = Config.load(_env_file=file)
+
+    assert (config.LOG_LEVEL, config.LOG_FORMAT) == ("WARNING", "console")
+
+
+def test_says_what_to_do_without_a_database() -> None:
+    with pytest.raises(ConfigurationError, match=r"^SQLALCHEMY_DATABASE_URI is not set: .*make run"):
+        Config.load(_env_file=None)
+
+
+def test_what_is_empty_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SQLALCHEMY_DATABASE_URI", "")
+
+    with pytest.raises(ConfigurationError, match="is not set"):
+        Config.load(_env_file=None)
+
+
+def test_is_in_production_unless_somebody_says_otherwise() -> None:
+    assert load().APP_ENV == "production"
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("postgres://u:p@h/d", "postgresql+asyncpg://u:p@h/d"),
+        ("postgresql://u:p@h/d", "postgresql+asyncpg://u:p@h/d"),
+        ("postgresql+asyncpg://u:p@h/d", "postgresql+asyncpg://u:p@h/d"),
+        ("postgresql://u:p@h/d?sslmode=require&a=b", "postgresql+asyncpg://u:p@h/d?a=b&ssl=require"),
+        ("postgresql://u:50%25%40@h/d", "postgresql+asyncpg://u:50%25%40@h/d"),
+        ("postgresql://u@/d?host=/run/postgresql", "postgresql+asyncpg://u@/d?host=%2Frun%2Fpostgresql"),
+        ("sqlite:///x.db", "sqlite+aiosqlite:///x.db"),
+    ],
+)
+def test_takes_the_database_urls_that_are_around(given: str, taken: str) -> None:
+    url = load(SQLALCHEMY_DATABASE_URI=given).SQLALCHEMY_DATABASE_URI
+
+    assert url.render_as_string(hide_password=False) == taken
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("SQLALCHEMY_DATABASE_URI", "oracle://u:hidden@h/d", "has the scheme oracle://, expected postgresql://"),
+        ("SQLALCHEMY_DATABASE_URI", "postgresql+psycopg://u:hidden@h/d", "has the scheme postgresql+psycopg://"),
+        ("SQLALCHEMY_DATABASE_URI", "u:hidden@h", "is no database URL, expected postgresql://"),
+        ("LOG_LEVEL", "LOUD", "should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'."),
+        ("APP_ENV", "staging", "should be 'development', 'testing' or 'production'."),
+        ("DATABASE_POOL_SIZE", "0", "should be greater than or equal to 1."),
+        ("DATABASE_CONNECT_TIMEOUT", "soon", "should be a valid number"),
+        ("SERVICE_PREFIX", "a b", "must be a plain path such as example"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence_without_its_value(name: str, value: str, sentence: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(**{name: value})
+
+    message = str(caught.value)
+    assert message.startswith(f"{name} {sentence}")
+    assert message.endswith(".")
+    assert message.count("\n") == 0
+    assert "hidden" not in message
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    with pytest.raises(ConfigurationError, match=r"SERVICE_PREFIX .*\. LOG_LEVEL .*\."):
+        load(LOG_LEVEL="LOUD", SERVICE_PREFIX="a b")
+
+
+@pytest.mark.parametrize("given", ["example", "/example", "example/", "//example//"])
+def test_slashes_around_the_prefix_do_not_matter(given: str) -> None:
+    assert load(SERVICE_PREFIX=given).SERVICE_PREFIX == "/example"
+
+
+@pytest.mark.parametrize(("given", "taken"), [("", ""), ("/", ""), ("/a//b/", "/a/b")])
+def test_a_prefix_may_be_missing_or_deep(given: str, taken: str) -> None:
+    assert taken == load(SERVICE_PREFIX=given).SERVICE_PREFIX
+
+
+def test_origins_are_separated_by_commas() -> None:
+    assert load(CORS_ORIGINS="https://a.example, https://b.example,").CORS_ORIGINS == (
+        "https://a.example",
+        "https://b.example",
+    )
+
+
+def test_can_be_printed_without_giving_the_password_away() -> None:
+    config = load(SQLALCHEMY_DATABASE_URI="postgresql://user:hidden@host/database")
+
+    assert "hidden" not in f"{config!r} {config}"
+
+
+def test_does_not_change() -> None:
+    with pytest.raises(ValidationError):
+        load().LOG_LEVEL = "ERROR"  # type: ignore[misc]
