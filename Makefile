@@ -1,0 +1,60 @@
+# PYTHON makes the virtual environment, PORT is where the service of `make demo` answers.
+PYTHON ?= python3
+DEMO = build/my-service
+TEMPLATE = '{{cookiecutter.project_slug}}' hooks cookiecutter.json
+CODE = hooks tests local_extensions.py
+
+# Projects are installed by the uv of .venv, several times faster than by pip, from the index that pip would use.
+UV_DEFAULT_INDEX ?= $(or $(PIP_INDEX_URL),$(shell .venv/bin/python -m pip config get global.index-url 2>/dev/null))
+UV_PYTHON_DOWNLOADS = never
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export UV_DEFAULT_INDEX UV_PYTHON_DOWNLOADS
+
+.PHONY: help demo test lint check format lock
+
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/installed ## a project with the default answers in build/, running on http://127.0.0.1:7000 (PORT=7001)
+	@if [ ! -d $(DEMO) ]; then \
+		.venv/bin/cookiecutter --no-input --default-config --output-dir build . && touch build/generated; \
+	elif [ -n "$$(find $(TEMPLATE) -type f -newer build/generated | grep -v -e _cache/ -e __pycache__)" ]; then \
+		echo 'The template has changed since $(DEMO) was generated; to start afresh: rm -r $(DEMO)'; \
+	fi
+	@exec $(MAKE) --no-print-directory --directory $(DEMO) run
+
+test: .venv/installed-dev ## all tests of the template, generated projects included
+	.venv/bin/pytest
+
+lint: .venv/installed-dev ## format, lint and types of the template itself
+	.venv/bin/ruff format --check $(CODE)
+	.venv/bin/ruff check $(CODE)
+	.venv/bin/mypy
+
+check: lint test ## what CI runs
+
+format: .venv/installed-dev ## format the code and repair what lint can repair
+	.venv/bin/ruff format $(CODE)
+	.venv/bin/ruff check --fix $(CODE)
+
+COMPILE = .venv/bin/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
+	--generate-hashes --no-annotate --custom-compile-command 'make lock'
+
+lock: .venv/installed ## requirements*.txt anew from pyproject.toml, for all platforms
+	$(COMPILE) --output-file requirements.txt
+	$(COMPILE) --group dev --constraint requirements.txt --output-file requirements-dev.txt
+
+# From scratch, with the interpreter that $(PYTHON) is based on: $(PYTHON) may be the one in .venv.
+.venv/installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo 'Python 3.11 or newer is needed: name one, like in make demo PYTHON=python3.13' >&2; exit 1; }
+	@echo 'Installing requirements.txt into .venv'
+	@set -e; python=$$($(PYTHON) -c 'import sys; print(sys._base_executable)'); rm -rf .venv; \
+		"$$python" -m venv .venv; \
+		.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/installed-dev: .venv/installed requirements-dev.txt
+	@echo 'Installing requirements-dev.txt into .venv'
+	@.venv/bin/uv pip install --quiet --require-hashes --python .venv/bin/python -r requirements-dev.txt
+	@touch $@

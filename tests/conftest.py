@@ -1,0 +1,88 @@
+"""Generated projects, and one environment in which all of them run: they pin the same packages."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cookiecutter.main import cookiecutter
+
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATE = ROOT / "{{cookiecutter.project_slug}}"
+Generate = Callable[..., Path]
+Measured = Callable[[str], None]
+MEASURED = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[MEASURED] = []
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if config.stash[MEASURED]:
+        terminalreporter.section("measured")
+    for line in config.stash[MEASURED]:
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(name="measured", scope="session")
+def _measured(request: pytest.FixtureRequest) -> Measured:
+    """`measured("first answer after 1.2 s")` is shown at the end, also when all tests pass."""
+    return request.config.stash[MEASURED].append
+
+
+@pytest.fixture(name="generate", scope="session")
+def _generate(tmp_path_factory: pytest.TempPathFactory) -> Generate:
+    """`generate(license="MIT")` writes a new project with these answers and returns its folder."""
+    replay = tmp_path_factory.mktemp("replay")
+
+    def generate(output_dir: Path | None = None, **answers: object) -> Path:
+        project = cookiecutter(
+            str(ROOT),
+            no_input=True,
+            extra_context=answers,
+            output_dir=str(output_dir or tmp_path_factory.mktemp("generated")),
+            default_config={"replay_dir": str(replay)},  # and not the user's own configuration
+        )
+        return Path(project)
+
+    return generate
+
+
+@pytest.fixture(name="project", scope="session")
+def _project(generate: Generate) -> Path:
+    """A project with the default answers, for tests that change nothing in it."""
+    return generate()
+
+
+@pytest.fixture(name="project_environment", scope="session")
+def _project_environment() -> Path:
+    """The folder with `python`, `quart` and all else that requirements-dev.txt of a project names.
+
+    Kept in build/ until the requirements change: installing takes longer than most tests.
+    """
+    requirements = TEMPLATE / "requirements-dev.txt"
+    key = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    environment = ROOT / "build" / "environments" / key
+    complete = environment / "complete"
+    if not complete.exists():
+        install(environment, requirements)
+        complete.touch()
+    return environment / "bin"
+
+
+def install(environment: Path, requirements: Path) -> None:
+    venv.create(environment, clear=True, with_pip=True)
+    python = str(environment / "bin" / "python")
+    here = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    uv = shutil.which("uv", path=here)
+    pip = [uv, "pip", "install", "--python", python] if uv else [python, "-m", "pip", "install"]
+    command = [*pip, "--quiet", "--require-hashes", "--requirement", str(requirements)]
+    subprocess.run(command, check=True)

@@ -1,0 +1,69 @@
+"""A generated project passes its own tests and checks, on both kinds of PostgreSQL."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Generate, Measured
+
+OF_THE_CALLER = {
+    "MAKEFLAGS",
+    "MAKELEVEL",
+    "MFLAGS",
+    "PYTEST_ADDOPTS",
+    "TEST_DATABASE_URL",
+    "VIRTUAL_ENV",
+}
+
+
+def run(project: Path, database: str, *command: str | Path) -> str:
+    """Returns the last line and how long it took."""
+    environment = {name: value for name, value in os.environ.items() if name not in OF_THE_CALLER}
+    environment["TEST_DATABASE"] = database
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"  # uv
+    started = time.perf_counter()
+    result = subprocess.run(
+        command,
+        cwd=project,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    seconds = time.perf_counter() - started
+
+    assert result.returncode == 0, result.stdout
+    assert f"database: {database}" in result.stdout
+    what = " ".join(Path(word).name for word in command)
+    return f"{what} ({database}): {seconds:.0f} s, {result.stdout.splitlines()[-1]}"
+
+
+@pytest.fixture(name="docker", scope="session")
+def _docker() -> None:
+    engine = shutil.which("docker") and subprocess.run(["docker", "info"], capture_output=True)
+    if engine and engine.returncode == 0:
+        return
+    message = "NO DOCKER ENGINE ANSWERS: tests on PostgreSQL in a container are not run"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.mark.usefixtures("docker")
+def test_passes_its_tests_on_a_container(
+    generate: Generate, project_environment: Path, measured: Measured
+) -> None:
+    measured(run(generate(), "container", project_environment / "pytest"))
+
+
+def test_passes_its_checks_without_docker_and_without_the_example(
+    generate: Generate, measured: Measured
+) -> None:
+    project = generate(include_todo_example=False, license="Proprietary", service_prefix="example")
+
+    measured(run(project, "embedded", "make", "check"))

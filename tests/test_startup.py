@@ -1,0 +1,184 @@
+"""How a service starts, refuses to, lives without its database, and stops."""
+
+import signal
+from pathlib import Path
+from socket import create_server
+
+import pytest
+from conftest import Generate
+from service import HYPERCORN, UNREACHABLE, Commands, Postgres, Service, note
+
+pytest_plugins = ["service"]
+
+QUART = ("quart", "run", "--port", "{port}")
+QUART_APP = ("quart", "--app", "src/app", "run", "--port", "{port}")
+EVERY_COMMAND = pytest.mark.parametrize(
+    "command", [HYPERCORN, QUART, QUART_APP], ids=["hypercorn", "quart run", "quart --app run"]
+)
+
+URI = "SQLALCHEMY_DATABASE_URI"
+WRONG_SETTINGS: list[tuple[dict[str, str], list[str]]] = [
+    ({}, [f"{URI} is not set", "postgresql://user:password@", "make run"]),
+    ({URI: ""}, [f"{URI} is not set"]),
+    ({URI: "redis://localhost/1"}, [URI, "redis://", "expected postgresql://"]),
+    ({URI: "postgresql+psycopg2://a@b/c"}, [URI, "postgresql+psycopg2://"]),
+    ({URI: "my database"}, [f"{URI} is no database URL"]),
+    ({URI: UNREACHABLE, "LOG_LEVEL": "LOUD"}, ["LOG_LEVEL", "'DEBUG', 'INFO'"]),
+    ({URI: UNREACHABLE, "DATABASE_POOL_SIZE": "many"}, ["DATABASE_POOL_SIZE", "integer"]),
+    ({URI: UNREACHABLE, "SERVICE_PREFIX": "a b"}, ["SERVICE_PREFIX", "plain path"]),
+    ({"LOG_LEVEL": "LOUD", "DATABASE_POOL_SIZE": "0"}, [URI, "LOG_LEVEL", "DATABASE_POOL_SIZE"]),
+]
+
+
+@EVERY_COMMAND
+@pytest.mark.parametrize(("settings", "told"), WRONG_SETTINGS[:1])
+def test_no_way_to_start_it_hides_a_missing_setting(
+    command: tuple[str, ...],
+    settings: dict[str, str],
+    told: list[str],
+    project: Path,
+    commands: Commands,
+) -> None:
+    refuses_to_start(command, settings, told, project, commands)
+
+
+@pytest.mark.parametrize(("settings", "told"), WRONG_SETTINGS[1:])
+def test_a_wrong_setting_stops_it_with_a_sentence(
+    settings: dict[str, str], told: list[str], project: Path, commands: Commands
+) -> None:
+    refuses_to_start(HYPERCORN, settings, told, project, commands)
+
+
+def refuses_to_start(
+    command: tuple[str, ...],
+    settings: dict[str, str],
+    told: list[str],
+    project: Path,
+    commands: Commands,
+) -> None:
+    result = commands.run(project, *command, **settings)
+
+    assert result.returncode == 1
+    (sentence,) = result.stderr.splitlines()
+    assert [word for word in told if word not in sentence] == []
+    assert result.stdout == ""
+
+
+def test_no_password_is_told(project: Path, commands: Commands) -> None:
+    settings = {URI: "mongodb://me:hunter2@localhost/test", "LOG_LEVEL": "LOUD"}
+
+    result = commands.run(project, *HYPERCORN, **settings)
+
+    assert "mongodb://" in result.stderr
+    assert "hunter2" not in result.stderr + result.stdout
+
+
+def test_a_misspelt_provider_stops_hypercorn_and_is_named(
+    generate: Generate, commands: Commands
+) -> None:
+    project = generate()
+    controller = project / "src" / "api" / "controllers" / "todo.py"
+    source = controller.read_text(encoding="utf-8")
+    controller.write_text(source.replace('Provide["todo_service"]', 'Provide["todo_servise"]'))
+
+    result = commands.run(project, *HYPERCORN, SQLALCHEMY_DATABASE_URI=UNREACHABLE)
+
+    assert result.returncode == 1
+    (sentence,) = result.stderr.splitlines()
+    assert "'todo_servise'" in sentence
+
+
+@pytest.mark.parametrize("port", [None, "http", "70000"])
+def test_make_run_says_so_when_it_cannot_have_the_port(
+    port: str | None, generate: Generate, commands: Commands
+) -> None:
+    project = generate()
+    (project / ".venv").symlink_to(commands.folder.parent)
+
+    with create_server(("127.0.0.1", 0)) as taken:
+        port = port or str(taken.getsockname()[1])
+        installed = "--assume-old=.venv/installed"
+        result = commands.run(project, "make", installed, "run", f"PORT={port}")
+
+    assert result.returncode != 0
+    sentences = [line for line in result.stderr.splitlines() if not line.startswith("make")]
+    assert len(sentences) == 1
+    assert port in sentences[0]
+    assert not (project / ".postgres").exists()
+
+
+@EVERY_COMMAND
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_until_a_signal_and_leaves_nothing(
+    command: tuple[str, ...],
+    number: signal.Signals,
+    project: Path,
+    commands: Commands,
+    postgres: Postgres,
+) -> None:
+    uri = postgres.create()
+
+    with commands.serving(project, *command, SQLALCHEMY_DATABASE_URI=uri) as service:
+        created = service.http.post("/v1/todo", json={"title": "a"})
+        measure(" ".join(command[:-1]), service)
+        code = service.stop(number)
+        output = service.output
+
+    assert created.status_code == 201
+    assert (code, "Traceback" in output) == (0, False), output
+    assert not service.left_something
+
+
+def measure(server: str, service: Service) -> None:
+    memory = service.resident_megabytes
+    resident = "" if memory is None else f", {memory:.0f} MB resident after the first request"
+    note(f"{server}: first answer {service.seconds:.1f} s after the start{resident}")
+
+
+def test_it_starts_without_its_database_and_recovers(
+    generate: Generate, commands: Commands
+) -> None:
+    project = generate()
+    started = commands.run(project, "python", "-m", "scripts.postgres", "start")
+    uri = started.stdout.partition("=")[2].strip().strip("'")
+    try:
+        upgraded = commands.run(project, "quart", "db", "upgrade", SQLALCHEMY_DATABASE_URI=uri)
+        commands.run(project, "python", "-m", "scripts.postgres", "stop")
+        assert (started.returncode, upgraded.returncode) == (0, 0)
+
+        with commands.serving(project, SQLALCHEMY_DATABASE_URI=uri) as service:
+            for _ in range(2):  # without connections at first, then with ones that died
+                is_alive_but_not_ready(service)
+                commands.run(project, "python", "-m", "scripts.postgres", "start")
+                service.wait_for("/health/ready")
+                service.wait_for("/v1/todo")  # a moment later, when it is sure of no maintenance
+                assert service.http.post("/v1/todo", json={"title": "a"}).status_code == 201
+                commands.run(project, "python", "-m", "scripts.postgres", "stop")
+            is_alive_but_not_ready(service)
+
+            assert service.stop() == 0
+    finally:
+        commands.run(project, "python", "-m", "scripts.postgres", "stop")
+
+
+def is_alive_but_not_ready(service: Service) -> None:
+    live, ready = service.get("/health/live"), service.get("/health/ready")
+    created = service.http.post("/v1/todo", json={"title": "a"})
+
+    assert (live.status_code, ready.status_code, created.status_code) == (200, 503, 503)
+    for response in (ready, created):
+        assert response.headers["Content-Type"] == "application/problem+json"
+        assert response.json()["error_message"] == response.json()["detail"] != ""
+    assert "Traceback" not in service.output
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("/test_", "/no_such_database_"), ("postgres@", "nobody_of_that_name@")]
+)
+def test_it_is_not_ready_where_the_server_does_not_let_it_in(
+    old: str, new: str, project: Path, commands: Commands, postgres: Postgres
+) -> None:
+    uri = postgres.create().replace(old, new)
+
+    with commands.serving(project, SQLALCHEMY_DATABASE_URI=uri) as service:
+        is_alive_but_not_ready(service)
