@@ -40,7 +40,7 @@ def describe(error: Exception) -> str:
             return f"There are several heads, {', '.join(heads)}: `quart db merge` joins them."
         case DomainError(__cause__=OSError() as cause):
             return describe(cause)
-        case CommandError() | RevisionError() | DomainError():
+        case CommandError() | RevisionError() | DomainError() | UserWarning():
             return str(error)
         case DBAPIError(orig=cause) if getattr(cause, "sqlstate", None) == LOCK_NOT_AVAILABLE:
             return "Somebody else holds a lock that is needed here; try again, or wait longer: -x lock_timeout=60s."

@@ -1,6 +1,7 @@
 """`quart db`: commands and options of Flask-Migrate, each Alembic's own on our database."""
 
 import logging
+import warnings
 from argparse import Namespace
 from collections.abc import Callable
 from functools import partial
@@ -86,7 +87,9 @@ def _run(
     config = alembic_config(directory)
     config.attributes["url"] = url
     config.cmd_opts = Namespace(x=list(x_arg))
-    function(config, **arguments)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Revision ", UserWarning)  # one is missing, or there twice
+        function(config, **arguments)
 
 
 def _init(config: AlembicConfig) -> None:

@@ -47,6 +47,14 @@ def db(url: URL, *arguments: str) -> Outcome:
     return Outcome(result.exit_code, result.stdout, result.stderr)
 
 
+def one_line(message: str) -> str:
+    """The message, which has to be an error and one line."""
+    assert message.endswith("\n")
+    assert message.count("\n") == 1
+    assert message.startswith("Error: ")
+    return message
+
+
 @asynccontextmanager
 async def new_database(server: URL) -> AsyncIterator[URL]:
     """An empty database next to that of the URL."""

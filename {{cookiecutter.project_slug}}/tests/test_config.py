@@ -1,4 +1,5 @@
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ from pydantic import ValidationError
 
 from src.config import ROOT, Config, ConfigurationError
 
+SETTING = re.compile(r"^(?:# )?([A-Z][A-Z_]+)=(.*)$", re.MULTILINE)
 URL = "postgresql://user:secret@host/database"
 
 
@@ -22,7 +24,7 @@ def load(**settings: Any) -> Config:
 
 def shown_in_the_example() -> dict[str, str]:
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
-    return dict(re.findall(r"^(?:# )?([A-Z][A-Z_]+)=(.*)$", text, re.MULTILINE))
+    return dict(SETTING.findall(text))
 
 
 def test_the_example_names_every_setting_and_no_other() -> None:
@@ -32,9 +34,10 @@ def test_the_example_names_every_setting_and_no_other() -> None:
 def test_the_example_gives_every_setting_a_comment() -> None:
     lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
 
-    for number, line in enumerate(lines):
-        if re.match(r"(# )?[A-Z][A-Z_]+=", line):
-            assert re.match(r"# [^A-Z]*\w", lines[number - 1]), f"{line} has no comment above"
+    for above, line in pairwise(lines):
+        if SETTING.match(line):
+            assert above.startswith("# "), f"{line} has no comment above"
+            assert not SETTING.match(above), f"{line} has no comment above"
 
 
 def test_the_example_shows_the_defaults() -> None:

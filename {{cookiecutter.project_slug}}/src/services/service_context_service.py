@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -6,6 +7,8 @@ from src.domain.exceptions import UnavailableError, ValidationError
 from src.domain.maintenance_state import MaintenanceState
 from src.domain.ports import ServiceContextPort
 from src.domain.service_context import ServiceContext, values_to_store
+
+PATIENCE = 1.0  # seconds that a reader waits for the database
 
 
 def _now() -> datetime:
@@ -28,8 +31,9 @@ class ServiceContextService:
     async def get(self) -> ServiceContext:
         """As the database has it; from memory, marked as stale, when it does not answer."""
         try:
-            return await self._repository.current()
-        except UnavailableError:
+            async with asyncio.timeout(PATIENCE):
+                return await self._repository.current()
+        except (UnavailableError, TimeoutError):
             self._state.mark_stale()
             return self._state.context
 

@@ -3,9 +3,8 @@
 Reads and one-statement writes send no BEGIN, COMMIT or ROLLBACK; a transaction does, on a connection of the same pool.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
 
@@ -13,7 +12,7 @@ from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
-from src.infrastructure.databases.dialects import DatabaseOptions, engine_options, transaction_isolation
+from src.infrastructure.databases.dialects import DatabaseOptions, engine_options, hanging_up, transaction_isolation
 from src.infrastructure.databases.errors import translated_errors, translated_statement_errors
 from src.infrastructure.databases.unit_of_work import UnitOfWork
 
@@ -38,13 +37,9 @@ class Database:
         self._current: ContextVar[UnitOfWork | None] = ContextVar("unit_of_work", default=None)
 
     async def close(self) -> None:
-        """Closes what is idle, what is in use when it comes back; a later call connects anew.
-
-        A server that does not answer is not waited for: what it does not close within a second, time will.
-        """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(1):
-                await self.engine.dispose()
+        """Closes what is idle, what is in use when it comes back; waits for nobody. A later call connects anew."""
+        with hanging_up(self.engine.sync_engine.pool):
+            await self.engine.dispose()
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:

@@ -1,11 +1,13 @@
 """All that differs between databases: PostgreSQL over asyncpg is what we serve on, others run the same code."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Table, event, make_url
+from sqlalchemy import URL, Connection, Engine, Pool, Table, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import ArgumentError
 
 _ASYNC_DRIVERS = {
@@ -63,7 +65,13 @@ def engine_options(url: URL, options: DatabaseOptions) -> dict[str, Any]:
         "jit": "off",  # asyncpg's own catalogue queries take seconds with it
         "statement_timeout": str(int(options.statement_timeout * 1000)),
     }
-    return pool | {"connect_args": {"timeout": options.connect_timeout, "server_settings": server_settings}}
+    connect_args = {
+        "timeout": options.connect_timeout,
+        # Where the server does not end a statement in time, it cannot be reached any more.
+        "command_timeout": options.statement_timeout + 1 if options.statement_timeout else None,
+        "server_settings": server_settings,
+    }
+    return pool | {"connect_args": connect_args}
 
 
 def control_connection_arguments(url: URL, options: DatabaseOptions) -> dict[str, Any]:
@@ -88,6 +96,21 @@ def upsert(url: URL, table: Table) -> postgresql.Insert | sqlite.Insert:
     return sqlite.insert(table) if url.get_backend_name() == "sqlite" else postgresql.insert(table)
 
 
+@contextmanager
+def hanging_up(pool: Pool) -> Iterator[None]:
+    """Connections that the pool closes are ended without a farewell: it waits for a server that may be gone."""
+    event.listen(pool, "close", _hang_up)
+    try:
+        yield
+    finally:
+        event.remove(pool, "close", _hang_up)
+
+
+def _hang_up(connection: DBAPIConnection, _record: object) -> None:
+    if type(connection).__module__.endswith("asyncpg"):
+        connection.driver_connection.terminate()
+
+
 @event.listens_for(Engine, "connect")
 def _check_foreign_keys_of_sqlite(connection: DBAPIConnection, _record: object) -> None:
     if type(connection).__module__.endswith("aiosqlite"):
@@ -96,11 +119,21 @@ def _check_foreign_keys_of_sqlite(connection: DBAPIConnection, _record: object) 
         cursor.close()
 
 
+@event.listens_for(Engine, "handle_error")
+def _give_up_silent_connection(context: ExceptionContext) -> None:
+    """After its `command_timeout` a connection, and all of its age, must not go back to the pool."""
+    if isinstance(context.original_exception, TimeoutError):
+        context.is_disconnect = True
+
+
 @event.listens_for(Engine, "begin")
 def _begin_transaction_of_sqlite(connection: Connection) -> None:
     """Python's driver begins at the first write only, which makes a first savepoint commit when it is released.
 
     Source: https://docs.sqlalchemy.org/en/latest/dialects/sqlite.html#pysqlite-serializable
     """
-    if connection.dialect.name == "sqlite" and connection.get_isolation_level() != "AUTOCOMMIT":
+    if connection.dialect.name != "sqlite":
+        return
+    driver_connection: Any = connection.connection.dbapi_connection
+    if driver_connection.isolation_level is not None:  # None is autocommit
         connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -13,10 +13,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from src.domain.exceptions import ConflictError, DomainError, UnavailableError, ValidationError
 
 UNAVAILABLE = "The database is not available, try again later."
-NOT_MIGRATED = "The database lacks a table of this service: run `quart db upgrade`."
+NOT_MIGRATED = "The database lacks a table or a column of this service: run `quart db upgrade`."
+_NOT_MIGRATED_STATES = ("42P01", "42703")  # undefined table, undefined column
 _UNAVAILABLE_CLASSES = ("08", "53", "57")  # connection, insufficient resources, operator intervention
 _FIELDS_OF_DETAIL = re.compile(r"Key \((?P<fields>[^)]+)\)=")
 _FIELD_OF_SQLITE = re.compile(r"UNIQUE constraint failed: \w+\.(?P<fields>\w+)")
+
+
+class NotMigratedError(UnavailableError):
+    """What was asked for is not there, or not yet."""
 
 
 @contextmanager
@@ -50,8 +55,8 @@ def _translate(error: DBAPIError) -> DomainError | None:
         return _conflict(state, str(error.orig), getattr(error.orig, "detail", None) or "")
     if state.startswith("22") or (not state and _caused_by_value(error)):
         return ValidationError("A value is out of the range that can be stored.")
-    if state == "42P01" or "no such table" in str(error.orig):
-        return UnavailableError(NOT_MIGRATED)
+    if state in _NOT_MIGRATED_STATES or "no such table" in str(error.orig):
+        return NotMigratedError(NOT_MIGRATED)
     if error.connection_invalidated or state.startswith(_UNAVAILABLE_CLASSES):
         return UnavailableError(UNAVAILABLE)
     if not state and isinstance(error, (InterfaceError, OperationalError)):
@@ -60,7 +65,7 @@ def _translate(error: DBAPIError) -> DomainError | None:
 
 
 def _conflict(state: str, message: str, detail: str) -> ConflictError | None:
-    if state == "23503":
+    if state == "23503" or "FOREIGN KEY constraint failed" in message:
         return ConflictError("It refers to, or is referred to by, something else.")
     found = _FIELDS_OF_DETAIL.search(detail) or _FIELD_OF_SQLITE.search(message)
     if found:

@@ -13,9 +13,10 @@ from src.domain.ports import ServiceContextPort
 from src.domain.service_context import ServiceContext
 from src.infrastructure.databases.database import Database
 from src.infrastructure.databases.dialects import control_connection_arguments, is_postgresql
+from src.infrastructure.databases.errors import NotMigratedError
 from src.infrastructure.repositories.service_context_repository import CHANNEL, READ, context_of
 
-READ_TIMEOUT = 1.0  # seconds
+READ_TIMEOUT = 0.9  # seconds; with a poll of 2 s a dead connection is found and replaced within 3 s
 CONNECT_TIMEOUT = 2.0
 BACK_OFF = (0.0, 0.5, 1.0, 2.0)  # seconds before each further attempt, the last one from then on
 
@@ -26,7 +27,7 @@ log = structlog.get_logger(__name__)
 class ServiceContextWatcher:
     """One task and, on PostgreSQL, one connection that listens; reading every `poll_seconds` keeps it alive.
 
-    A notification says only "read again". While the connection is down the pool of the application is asked.
+    A notification says only "read again". When the connection cannot be replaced the pool of the application is asked.
     """
 
     def __init__(
@@ -49,15 +50,16 @@ class ServiceContextWatcher:
             await self._tried.wait()
             yield
         finally:
-            task.cancel()
-            await asyncio.wait([task], timeout=READ_TIMEOUT)
+            while not task.done():  # the first cancellation may end in waiting for a server that does not answer
+                task.cancel()
+                await asyncio.wait([task], timeout=0.1)
 
     async def _watch(self) -> None:
         while True:
             try:
                 await self._follow()
             except Exception as error:  # noqa: BLE001 - whatever it is, the state must become true again
-                await self._fall_back(error)
+                await self._failed(error)
             await asyncio.sleep(BACK_OFF[min(self._failures, len(BACK_OFF)) - 1] * random.uniform(0.8, 1.2))  # noqa: S311
 
     async def _follow(self) -> None:
@@ -76,8 +78,17 @@ class ServiceContextWatcher:
         while not confirmed:
             changes = self._state.changes
             async with asyncio.timeout(READ_TIMEOUT):
-                context = await read()
+                context = await self._read(read)
             confirmed = await self._state.confirm(context, changes=changes)
+
+    async def _read(self, read: Read) -> ServiceContext:
+        """A table that never was there stands for a window that never was; one that vanished does not."""
+        try:
+            return await read()
+        except (NotMigratedError, asyncpg.UndefinedTableError):
+            if self._state.known:
+                raise
+            return ServiceContext()
 
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[Read]:
@@ -102,15 +113,19 @@ class ServiceContextWatcher:
     def _called(self, *_: object) -> None:
         self._wake.set()
 
-    async def _fall_back(self, error: Exception) -> None:
+    async def _failed(self, error: Exception) -> None:
         self._failures += 1
+        if self._failures == 1:  # what is wrong with one connection may be wrong with all: try a new one at once
+            log.warning("maintenance state is not watched", error=repr(error))
+        else:
+            await self._fall_back()
+        self._tried.set()
+
+    async def _fall_back(self) -> None:
         try:
             await self._refresh(self._repository.current)
         except Exception:  # noqa: BLE001
             self._state.mark_stale()
-        if self._failures == 1:
-            log.warning("maintenance state is not watched", error=repr(error), stale=self._state.context.stale)
-        self._tried.set()
 
     def _recovered(self) -> None:
         if self._failures:

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import Table, func, or_, select, text, update
+from sqlalchemy import Insert, RowMapping, Table, Update, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from src.domain.ports import ServiceContextPort
 from src.domain.service_context import ServiceContext
@@ -30,36 +29,36 @@ class ServiceContextRepository(ServiceContextPort):
         statement = text(READ if is_postgresql(self._url) else _READ_ELSEWHERE)
 
         async def query(session: AsyncSession) -> ServiceContext:
-            row = (await session.execute(statement)).mappings().one_or_none()
-            values = dict(row) if row else {}
-            return context_of(values.get("to_jsonb", values))
+            return _context_of((await session.execute(statement)).mappings().one_or_none())
 
         return await self._database.read(query)
 
     async def change(self, values: Mapping[str, Any], *, by: str) -> ServiceContext:
         statement = self._statement(dict(values), by)
         if is_postgresql(self._url):
-            changed = statement.cte("changed")
+            row_as_json = func.to_jsonb(_TABLE.table_valued()).label("to_jsonb")
+            changed = statement.returning(row_as_json).cte("changed")
             notified = func.pg_notify(CHANNEL, "changed")  # in the transaction of the change: told when it is committed
             query: Any = select(changed, notified).select_from(changed)
         else:
-            query = statement
+            query = statement.returning(*_TABLE.c)
         async with self._database.session() as session:
             row = (await session.execute(query)).mappings().one_or_none()
-        return context_of(dict(row)) if row else await self.current()
+        return _context_of(row) if row else await self.current()
 
-    def _statement(self, values: dict[str, Any], by: str) -> ReturningInsert[Any] | ReturningUpdate[Any]:
+    def _statement(self, values: dict[str, Any], by: str) -> Insert | Update:
         differs = or_(*(_TABLE.c[name].is_distinct_from(value) for name, value in values.items() if name != "since"))
         assignments = {**values, "version": _TABLE.c.version + 1, "updated_at": func.now(), "updated_by": by}
         if not values.get("maintenance"):
-            statement = update(_TABLE).where(_TABLE.c.id == 1, _TABLE.c.maintenance, differs).values(assignments)
-            return statement.returning(*_TABLE.c)
+            return update(_TABLE).where(_TABLE.c.id == 1, _TABLE.c.maintenance, differs).values(assignments)
         assignments["since"] = func.coalesce(_TABLE.c.since, values["since"])
         inserted = upsert(self._url, _TABLE).values(id=1, version=1, updated_by=by, **values)
-        statement_with_update = inserted.on_conflict_do_update(
-            index_elements=[_TABLE.c.id], set_=assignments, where=differs
-        )
-        return statement_with_update.returning(*_TABLE.c)
+        return inserted.on_conflict_do_update(index_elements=[_TABLE.c.id], set_=assignments, where=differs)
+
+
+def _context_of(row: RowMapping | None) -> ServiceContext:
+    values: Mapping[str, Any] = dict(row) if row else {}
+    return context_of(values.get("to_jsonb", values))
 
 
 def context_of(row: str | Mapping[str, Any] | None) -> ServiceContext:

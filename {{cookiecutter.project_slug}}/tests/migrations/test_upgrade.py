@@ -1,0 +1,99 @@
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL
+
+from src.infrastructure.databases.migrations import alembic_config
+from tests.command_line import (
+    UNREACHABLE,
+    autocommit_engine,
+    db,
+    execute,
+    one_line,
+    quart,
+    tables,
+)
+
+HEAD = ScriptDirectory.from_config(alembic_config()).get_current_head()
+BROKEN_REVISION = """
+from alembic import op
+
+revision = "broken"
+down_revision = {head!r}
+
+
+def upgrade() -> None:
+    op.execute("CREATE TABLE half (id integer)")
+    op.execute("SELECT nonsense")
+
+
+def downgrade() -> None: ...
+"""
+
+
+@pytest.fixture(name="table_in_use")
+async def _table_in_use(url: URL) -> AsyncIterator[None]:
+    await execute(url, "CREATE TABLE service_context (id integer)")
+    async with autocommit_engine(url).execution_options(isolation_level="READ COMMITTED").begin() as connection:
+        await connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = '5s'")  # fail, not hang
+        await connection.exec_driver_sql("SELECT * FROM service_context")
+        yield
+
+
+async def test_three_upgrades_at_once_migrate_once(url: URL) -> None:
+    outcomes = await asyncio.gather(*(quart(url, "db", "upgrade") for _ in range(3)))
+
+    assert [outcome.code for outcome in outcomes] == [0, 0, 0], outcomes
+    assert len([outcome for outcome in outcomes if "Running upgrade" in outcome.err]) == 1
+    async with autocommit_engine(url).connect() as connection:
+        rows = await connection.exec_driver_sql("SELECT version_num FROM alembic_version")
+        assert [row.version_num for row in rows] == [HEAD]
+
+
+async def test_a_password_may_hold_any_character(url: URL) -> None:
+    role, password = f"role_{url.database}", "50%/@:%40 p#?"
+    await execute(url, f"""CREATE ROLE "{role}" SUPERUSER LOGIN PASSWORD '{password}'""".replace(":", r"\:"))
+    try:
+        outcome = await quart(url.set(username=role, password=password), "db", "upgrade")
+    finally:
+        await execute(url, f'REASSIGN OWNED BY "{role}" TO CURRENT_USER', f'DROP ROLE "{role}"')
+
+    assert (outcome.code, outcome.out) == (0, ""), outcome
+    assert password not in outcome.err
+    assert "service_context" in await tables(url)
+
+
+def test_an_upgrade_that_fails_leaves_nothing(url: URL, directory: str) -> None:
+    Path(directory, "versions", "broken.py").write_text(BROKEN_REVISION.format(head=HEAD))
+
+    outcome = db(url, "upgrade", "-d", directory)
+
+    assert outcome.code == 1
+    assert outcome.err.splitlines()[-1] == 'Error: The database refused: column "nonsense" does not exist'
+    assert asyncio.run(tables(url)) == set()
+
+
+@pytest.mark.usefixtures("table_in_use")
+def test_a_lock_that_somebody_holds_is_not_waited_for_forever(url: URL, directory: str) -> None:
+    text = BROKEN_REVISION.format(head=None).replace("SELECT nonsense", "DROP TABLE service_context")
+    for path in Path(directory, "versions").glob("*.py"):
+        path.unlink()
+    Path(directory, "versions", "broken.py").write_text(text)
+
+    outcome = db(url, "upgrade", "-d", directory, "-x", "lock_timeout=100ms")
+
+    assert "Somebody else holds a lock" in outcome.err
+    assert outcome.code == 1
+
+
+def test_a_revision_that_is_missing_is_one_line(directory: str) -> None:
+    text = BROKEN_REVISION.format(head="nonsense")
+    Path(directory, "versions", "broken.py").write_text(text)
+
+    outcome = db(UNREACHABLE, "heads", "-d", directory)
+
+    assert outcome.code == 1
+    assert one_line(outcome.err).startswith("Error: Revision nonsense referenced from nonsense -> broken")
