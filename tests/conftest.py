@@ -15,27 +15,6 @@ from cookiecutter.main import cookiecutter
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "{{cookiecutter.project_slug}}"
 Generate = Callable[..., Path]
-Measured = Callable[[str], None]
-MEASURED = pytest.StashKey[list[str]]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[MEASURED] = []
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    if config.stash[MEASURED]:
-        terminalreporter.section("measured")
-    for line in config.stash[MEASURED]:
-        terminalreporter.write_line(line)
-
-
-@pytest.fixture(name="measured", scope="session")
-def _measured(request: pytest.FixtureRequest) -> Measured:
-    """`measured("first answer after 1.2 s")` is shown at the end, also when all tests pass."""
-    return request.config.stash[MEASURED].append
 
 
 @pytest.fixture(name="generate", scope="session")

@@ -36,7 +36,8 @@ blueprint = Blueprint("probe", __name__, url_prefix="/probe")
 
 @blueprint.get("/failure")
 async def failure() -> str:
-    raise RuntimeError("a reason that is nobody's business")
+    password = "hunter2".upper()
+    raise RuntimeError("a reason that is nobody's business", len(password))
 
 
 @blueprint.get("/urls")

@@ -8,7 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Generate, Measured
+from conftest import Generate
+from service import note
+
+pytest_plugins = ["service"]
 
 OF_THE_CALLER = {
     "MAKEFLAGS",
@@ -55,15 +58,11 @@ def _docker() -> None:
 
 
 @pytest.mark.usefixtures("docker")
-def test_passes_its_tests_on_a_container(
-    generate: Generate, project_environment: Path, measured: Measured
-) -> None:
-    measured(run(generate(), "container", project_environment / "pytest"))
+def test_passes_its_tests_on_a_container(generate: Generate, project_environment: Path) -> None:
+    note(run(generate(), "container", project_environment / "pytest"))
 
 
-def test_passes_its_checks_without_docker_and_without_the_example(
-    generate: Generate, measured: Measured
-) -> None:
+def test_passes_its_checks_without_docker_and_without_the_example(generate: Generate) -> None:
     project = generate(include_todo_example=False, license="Proprietary", service_prefix="example")
 
-    measured(run(project, "embedded", "make", "check"))
+    note(run(project, "embedded", "make", "check"))

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, TEMPLATE, Generate, Measured
+from conftest import ROOT, TEMPLATE, Generate
+from service import note
+
+pytest_plugins = ["service"]
 
 NAMES = [
     "My Service",
@@ -27,8 +30,9 @@ LICENSES = {
     "Proprietary": "All rights reserved.",
 }
 LEFT_BY_TOOLS = re.compile(r"_cache/|__pycache__/|^\.env$|^\.venv/|^\.postgres/")
-# Ours, and not the braces of an f-string or of a workflow: those are copied as they are.
-UNRENDERED = ("cookiecutter", "{{ ", "{% ", "{%-", "{# ")
+PINNED = re.compile(r"^[a-z0-9-]+(\[[a-z,]+\])?==[^ ]+ ( *;[^\\]+ )? *--hash=sha256:[0-9a-f]{64}")
+# Ours, and neither the braces of an f-string nor the expressions of a workflow.
+UNRENDERED = re.compile(r"cookiecutter|(?<!\$)\{\{ |\{%|\{# ")
 
 
 def names(folder: Path) -> set[str]:
@@ -97,7 +101,7 @@ def test_writes_settings_for_this_machine_and_no_secrets(prefix: str, generate: 
 def test_leaves_nothing_unrendered(example: bool, generate: Generate) -> None:
     texts = contents(generate(include_todo_example=example))
 
-    assert not {(name, left) for name, text in texts.items() for left in UNRENDERED if left in text}
+    assert not [(name, found) for name in texts for found in UNRENDERED.findall(texts[name])]
 
 
 @pytest.mark.parametrize("example", [True, False])
@@ -129,14 +133,14 @@ def test_without_the_example_a_slug_may_still_name_it(generate: Generate) -> Non
     assert (project / "src" / "dependency_container.py").exists()
 
 
-def test_the_same_answers_give_the_same_bytes(generate: Generate, measured: Measured) -> None:
+def test_the_same_answers_give_the_same_bytes(generate: Generate) -> None:
     answers = {"project_name": "Same", "service_prefix": "same", "license": "Apache-2.0"}
 
     started = time.perf_counter()
     first = contents(generate(**answers))
     seconds = time.perf_counter() - started
 
-    measured(f"generation: {len(first)} files in {seconds:.2f} s")
+    note(f"generation: {len(first)} files in {seconds:.2f} s")
     assert contents(generate(**answers)) == first
 
 
@@ -164,6 +168,16 @@ def test_python_of_the_template_needs_no_rendering() -> None:
 
     assert sources
     assert not [str(path) for path, text in sources.items() if "cookiecutter" in text]
+
+
+@pytest.mark.parametrize("folder", [ROOT, TEMPLATE])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_requirements_are_pinned_and_hashed_and_name_no_index(folder: Path, name: str) -> None:
+    lines = (folder / name).read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+
+    requirements = [line for line in lines if line and not line.strip().startswith("#")]
+    assert requirements
+    assert not [line for line in requirements if not PINNED.match(line)]
 
 
 def test_asks_eight_questions_and_explains_each() -> None:

@@ -270,7 +270,7 @@ def test_every_error_has_the_same_shape(
     problem = problem_of(response)
     message = problem["error_message"]
     assert response.status_code == status
-    assert problem["instance"] == unquote(path.partition("?")[0])
+    assert problem["instance"].lstrip("/") == unquote(path.partition("?")[0]).lstrip("/")
     if isinstance(complaint, list):
         assert sorted(message) == sorted(complaint)
         assert all(message.values())
@@ -313,6 +313,22 @@ def test_the_unexpected_is_logged_once_and_not_told(service: Service) -> None:
     mentioned = [line for line in service.output.splitlines() if "unexpected-1" in line]
     assert [json.loads(line)["event"] for line in mentioned] == ["unexpected error", "request"]
     assert "Traceback (most recent call last)" not in service.output
+    assert "HUNTER2" not in service.output  # what local variables hold is nobody's business either
+
+
+def test_the_unexpected_is_readable_on_a_console(
+    probed_project: Path, commands: Commands, postgres: Postgres
+) -> None:
+    uri = postgres.create()
+    settings = {"APP_ENV": "development", "LOG_FORMAT": "console"}
+    with commands.serving(probed_project, SQLALCHEMY_DATABASE_URI=uri, **settings) as service:
+        response = service.get("/probe/failure")
+        output = service.output
+
+    assert response.status_code == 500
+    assert output.count("RuntimeError: (") == 1
+    assert "probe.py" in output
+    assert "HUNTER2" not in output
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/v1/todo/0", "/nowhere", "/probe/failure"])

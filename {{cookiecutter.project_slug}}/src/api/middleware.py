@@ -6,10 +6,10 @@ NOT_OURS = b"This url does not belong to the app."
 
 
 class ServicePrefixMiddleware:
-    """Serves an application under a prefix: `/example/v1/todo` reaches it as `/v1/todo` with root path `/example`.
+    """Serves an application under a prefix: `/example/health/live` reaches it as `/health/live`.
 
-    A path outside of the prefix is 404. Following the ASGI specification `path` keeps the prefix and `root_path`
-    names it: https://asgi.readthedocs.io/en/latest/specs/www.html#http-connection-scope
+    A path outside of the prefix is 404. By the ASGI specification `path` keeps the prefix and `root_path` names it:
+    https://asgi.readthedocs.io/en/latest/specs/www.html#http-connection-scope
     """
 
     def __init__(self, app: ASGIApplication, prefix: str) -> None:
