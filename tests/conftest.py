@@ -63,5 +63,6 @@ def install(environment: Path, requirements: Path) -> None:
     here = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     uv = shutil.which("uv", path=here)
     pip = [uv, "pip", "install", "--python", python] if uv else [python, "-m", "pip", "install"]
-    command = [*pip, "--quiet", "--require-hashes", "--requirement", str(requirements)]
+    compiled = ["--compile-bytecode"] if uv else []  # pip does it anyway
+    command = [*pip, "--quiet", *compiled, "--require-hashes", "--requirement", str(requirements)]
     subprocess.run(command, check=True)

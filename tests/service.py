@@ -185,9 +185,7 @@ class Commands:
         path = f"{self.folder}{os.pathsep}{os.environ['PATH']}"
         return {**passed_on, "PATH": path, "PYTHONUNBUFFERED": "1", **settings}
 
-    def run(
-        self, project: Path, *command: str, **settings: str
-    ) -> subprocess.CompletedProcess[str]:
+    def run(self, project: Path, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """Waits for the command; `{port}` in it is a free one."""
         return subprocess.run(
             on_port(free_port(), command),

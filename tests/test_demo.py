@@ -45,9 +45,7 @@ def _environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         for program in folder.glob("*") if folder != virtual else []:
             if program.name not in MISSING and not (programs / program.name).is_symlink():
                 (programs / program.name).symlink_to(program)
-    index = {
-        name: os.environ[name] for name in os.environ if name.upper().startswith(PACKAGE_INDEX)
-    }
+    index = {name: os.environ[name] for name in os.environ if name.upper().startswith(PACKAGE_INDEX)}
     python = getattr(sys, "_base_executable", sys.executable)
     home = tmp_path_factory.mktemp("home")
     return {**index, "HOME": str(home), "PATH": str(programs), "PYTHON": python}

@@ -1,7 +1,6 @@
 """A generated project passes its own tests and checks, on both kinds of PostgreSQL."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -11,7 +10,7 @@ import pytest
 from conftest import Generate
 from service import note
 
-pytest_plugins = ["service"]
+pytest_plugins = ["engine", "service"]
 
 OF_THE_CALLER = {
     "MAKEFLAGS",
@@ -44,17 +43,6 @@ def run(project: Path, database: str, *command: str | Path) -> str:
     assert f"database: {database}" in result.stdout
     what = " ".join(Path(word).name for word in command)
     return f"{what} ({database}): {seconds:.0f} s, {result.stdout.splitlines()[-1]}"
-
-
-@pytest.fixture(name="docker", scope="session")
-def _docker() -> None:
-    engine = shutil.which("docker") and subprocess.run(["docker", "info"], capture_output=True)
-    if engine and engine.returncode == 0:
-        return
-    message = "NO DOCKER ENGINE ANSWERS: tests on PostgreSQL in a container are not run"
-    if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 @pytest.mark.usefixtures("docker")

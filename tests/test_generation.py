@@ -46,9 +46,7 @@ def contents(project: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_any_text_arrives_as_it_was_typed(name: str, generate: Generate) -> None:
-    project = generate(
-        project_name=name, project_slug="x", project_description=name, author_name=name
-    )
+    project = generate(project_name=name, project_slug="x", project_description=name, author_name=name)
 
     pyproject = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
     assert pyproject["project"]["description"] == name
@@ -144,13 +142,16 @@ def test_the_same_answers_give_the_same_bytes(generate: Generate) -> None:
     assert contents(generate(**answers)) == first
 
 
-def test_every_file_of_the_template_arrives(project: Path) -> None:
+def test_every_file_of_the_template_arrives(generate: Generate) -> None:
+    project = generate()
     kept = {name for name in names(TEMPLATE) if not LEFT_BY_TOOLS.search(name)}
 
     assert names(project) == kept | {".env"}
 
 
-def test_lines_end_as_on_unix(project: Path) -> None:
+def test_lines_end_as_on_unix(generate: Generate) -> None:
+    project = generate()
+
     assert not [name for name, text in contents(project).items() if "\r" in text]
     assert not [name for name, text in contents(project).items() if text and text[-1] != "\n"]
 

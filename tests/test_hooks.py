@@ -82,9 +82,7 @@ def test_says_all_that_is_wrong_at_once(generate: Generate) -> None:
     ]
 
 
-def test_refuses_bad_answers_that_are_replayed(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_refuses_bad_answers_that_are_replayed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     answers = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
     answers |= {"project_slug": "src", "project_name": "x", "author_name": "'''\"\\"}
     replay = tmp_path / "replay.json"
@@ -125,9 +123,7 @@ def test_leaves_a_folder_alone_that_exists(generate: Generate, tmp_path: Path) -
     assert (project / ".env").read_text(encoding="utf-8") == "MINE=1\n"
 
 
-@pytest.mark.parametrize(
-    "slug", ["a", "my-service", "my_service", "a1-b2_c3", "todo-api", "a" * 50]
-)
+@pytest.mark.parametrize("slug", ["a", "my-service", "my_service", "a1-b2_c3", "todo-api", "a" * 50])
 def test_accepts_a_plain_slug(slug: str) -> None:
     assert not list(PRE["problems_of_slug"](slug))
 

@@ -54,7 +54,6 @@ ERRORS: list[tuple[str, str, dict[str, str], bytes, int, str | list[str]]] = [
     ("GET", "/v1/todo/one", {}, b"", 404, NO_ROUTE),
     ("GET", "/v1/todo/-1", {}, b"", 404, NO_ROUTE),
     ("GET", "/v1/todo/%FF", {}, b"", 404, NO_ROUTE),
-    ("GET", "//v1/todo", {}, b"", 404, NO_ROUTE),
     ("GET", "/v1//todo", {}, b"", 404, NO_ROUTE),
     ("GET", "/v1/todos", {}, b"", 404, NO_ROUTE),
     ("PUT", "/v1/todo", JSON, b'{"title": "a"}', 405, NO_METHOD),
@@ -68,10 +67,14 @@ ERRORS: list[tuple[str, str, dict[str, str], bytes, int, str | list[str]]] = [
 ]
 
 
+@pytest.fixture(name="uri", scope="module")
+def _uri(postgres: Postgres) -> str:
+    return postgres.create()
+
+
 @pytest.fixture(name="service", scope="module")
-def _service(probed_project: Path, commands: Commands, postgres: Postgres) -> Iterator[Service]:
+def _service(probed_project: Path, commands: Commands, uri: str) -> Iterator[Service]:
     settings = {"APP_ENV": "production", "LOG_FORMAT": "json"}
-    uri = postgres.create()
     with commands.serving(probed_project, SQLALCHEMY_DATABASE_URI=uri, **settings) as service:
         yield service
 
@@ -82,9 +85,8 @@ def _client(service: Service) -> httpx.Client:
 
 
 @pytest.fixture(name="empty")
-def _empty(client: httpx.Client) -> None:
-    for todo in client.get("/v1/todo?itemized=true").json()["items"]:
-        client.delete(f"/v1/todo/{todo['id']}")
+def _empty(postgres: Postgres, uri: str) -> None:
+    postgres.execute(uri, "DELETE FROM todo")
 
 
 def created(client: httpx.Client, title: str = "a", **data: object) -> dict[str, Any]:
@@ -138,9 +140,7 @@ def test_a_todo_is_retrieved_as_it_was_created(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("change", [{"title": "b"}, {"description": "b"}, {"completed": True}])
-def test_an_update_writes_what_is_given_and_when(
-    client: httpx.Client, change: dict[str, object]
-) -> None:
+def test_an_update_writes_what_is_given_and_when(client: httpx.Client, change: dict[str, object]) -> None:
     todo = created(client)
 
     response = client.patch(f"/v1/todo/{todo['id']}", json=change)
@@ -148,9 +148,7 @@ def test_an_update_writes_what_is_given_and_when(
     updated = response.json()
     assert response.status_code == 200
     assert updated == {**todo, **change, "updated_at": updated["updated_at"]}
-    assert datetime.fromisoformat(updated["updated_at"]) > datetime.fromisoformat(
-        todo["updated_at"]
-    )
+    assert datetime.fromisoformat(updated["updated_at"]) > datetime.fromisoformat(todo["updated_at"])
     assert client.get(f"/v1/todo/{todo['id']}").json() == updated
 
 
@@ -160,6 +158,7 @@ def test_a_deleted_todo_is_gone(client: httpx.Client) -> None:
     response = client.delete(f"/v1/todo/{todo['id']}")
 
     assert (response.status_code, response.content) == (204, b"")
+    assert not {"content-type", "content-length"} & set(response.headers)
     assert client.get(f"/v1/todo/{todo['id']}").status_code == 404
 
 
@@ -224,16 +223,12 @@ def test_all_of_a_list_has_no_pages(client: httpx.Client, parameter: str) -> Non
     assert [todo["id"] for todo in response.json()["items"]] == ids
 
 
-def test_all_of_a_list_has_a_ceiling(
-    probed_project: Path, commands: Commands, postgres: Postgres
-) -> None:
-    uri = postgres.create()
-    fill = "INSERT INTO todo (title) SELECT n FROM generate_series(1, {}) n"
-    with commands.serving(probed_project, SQLALCHEMY_DATABASE_URI=uri) as service:
-        postgres.execute(uri, fill.format(1000))
-        complete = service.get("/v1/todo?itemized=true")
-        postgres.execute(uri, fill.format(1))
-        refused = service.get("/v1/todo?itemized=true")
+@pytest.mark.usefixtures("empty")
+def test_all_of_a_list_has_a_ceiling(client: httpx.Client, postgres: Postgres, uri: str) -> None:
+    postgres.execute(uri, "INSERT INTO todo (title) SELECT n FROM generate_series(1, 1000) n")
+    complete = client.get("/v1/todo?itemized=true")
+    created(client)
+    refused = client.get("/v1/todo?itemized=true")
 
     assert (complete.status_code, len(complete.json()["items"])) == (200, 1000)
     assert refused.status_code == 400
@@ -316,9 +311,7 @@ def test_the_unexpected_is_logged_once_and_not_told(service: Service) -> None:
     assert "HUNTER2" not in service.output  # what local variables hold is nobody's business either
 
 
-def test_the_unexpected_is_readable_on_a_console(
-    probed_project: Path, commands: Commands, postgres: Postgres
-) -> None:
+def test_the_unexpected_is_readable_on_a_console(probed_project: Path, commands: Commands, postgres: Postgres) -> None:
     uri = postgres.create()
     settings = {"APP_ENV": "development", "LOG_FORMAT": "console"}
     with commands.serving(probed_project, SQLALCHEMY_DATABASE_URI=uri, **settings) as service:
@@ -343,9 +336,7 @@ def test_a_request_id_is_taken_over_answered_and_logged(service: Service, path: 
 
 
 @pytest.mark.parametrize("given", [None, "", "a b", "x" * 129, '"},{"level": "error'])
-def test_a_request_id_is_made_where_none_can_be_taken_over(
-    service: Service, given: str | None
-) -> None:
+def test_a_request_id_is_made_where_none_can_be_taken_over(service: Service, given: str | None) -> None:
     headers = {} if given is None else {"X-Request-ID": given}
 
     identity = service.get("/health/live", headers=headers).headers["X-Request-ID"]

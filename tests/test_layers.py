@@ -37,15 +37,11 @@ VIOLATIONS = [
 
 def run(project: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "SQLALCHEMY_DATABASE_URI": "postgresql://nobody@127.0.0.1:9/none"}
-    return subprocess.run(
-        command, cwd=project, env=environment, capture_output=True, text=True, check=False
-    )
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("example", [True, False])
-def test_a_generated_project_keeps_its_layers(
-    example: bool, generate: Generate, project_environment: Path
-) -> None:
+def test_a_generated_project_keeps_its_layers(example: bool, generate: Generate, project_environment: Path) -> None:
     result = run(generate(include_todo_example=example), project_environment / "lint-imports")
 
     assert result.returncode == 0, result.stdout

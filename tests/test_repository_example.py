@@ -173,16 +173,12 @@ def test_its_migration_writes_its_table_and_nothing_else(migration: str) -> None
 
 
 @pytest.mark.usefixtures("migration")
-def test_it_offers_all_operations_and_returns_models(
-    typed: Path, commands: Commands, uri: str
-) -> None:
+def test_it_offers_all_operations_and_returns_models(typed: Path, commands: Commands, uri: str) -> None:
     assert_used(typed, commands, uri, returns="src.infrastructure.models.user")
 
 
 @pytest.mark.usefixtures("migration")
-def test_with_an_entity_class_it_returns_entities(
-    typed: Path, commands: Commands, uri: str
-) -> None:
+def test_with_an_entity_class_it_returns_entities(typed: Path, commands: Commands, uri: str) -> None:
     write(typed, "domain/user.py", ENTITY)
     imports = f"import src.domain.user\n{IMPORTS_OF_REPOSITORY}"
     entity = "    base_class = User\n    entity_class = src.domain.user.User\n"

@@ -19,9 +19,7 @@ def _uri(postgres: Postgres) -> str:
 
 
 @pytest.fixture(name="service", scope="module", params=["example", "/example/"])
-def _service(
-    request: pytest.FixtureRequest, probed_project: Path, commands: Commands, uri: str
-) -> Iterator[Service]:
+def _service(request: pytest.FixtureRequest, probed_project: Path, commands: Commands, uri: str) -> Iterator[Service]:
     settings = {"SQLALCHEMY_DATABASE_URI": uri, "SERVICE_PREFIX": request.param}
     with commands.serving(probed_project, answers="/example/health/live", **settings) as service:
         yield service
@@ -33,18 +31,14 @@ def _plain(probed_project: Path, commands: Commands, uri: str) -> Iterator[Servi
         yield service
 
 
-@pytest.mark.parametrize(
-    "path", ["/v1/todo", "/v1/todo/", "/health/live", "/health/ready", "/openapi.json", "/docs"]
-)
+@pytest.mark.parametrize("path", ["/v1/todo", "/v1/todo/", "/health/live", "/health/ready", "/openapi.json", "/docs"])
 def test_everything_is_served_under_the_prefix(service: Service, path: str) -> None:
     inside, outside = service.get(f"/example{path}"), service.get(path)
 
     assert (inside.status_code, outside.status_code) == (200, 404)
 
 
-@pytest.mark.parametrize(
-    "path", ["/examples/v1/todo", "/", "/exampl", "/Example/v1/todo", "//example/v1/todo"]
-)
+@pytest.mark.parametrize("path", ["/examples/v1/todo", "/", "/exampl", "/Example/v1/todo", "//example/v1/todo"])
 def test_a_path_outside_of_the_prefix_is_told_in_plain_text(service: Service, path: str) -> None:
     response = service.get(path)
 
@@ -59,9 +53,7 @@ def test_a_path_outside_of_the_prefix_takes_any_method_and_body(service: Service
 
 
 @pytest.mark.parametrize("path", ["/example", "/example/", "/example/v1/nothing"])
-def test_an_unknown_path_inside_of_the_prefix_is_an_error_of_the_app(
-    service: Service, path: str
-) -> None:
+def test_an_unknown_path_inside_of_the_prefix_is_an_error_of_the_app(service: Service, path: str) -> None:
     response = service.get(path)
 
     assert (response.status_code, response.json()["status"]) == (404, 404)

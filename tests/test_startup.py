@@ -48,9 +48,7 @@ def test_a_missing_or_wrong_setting_stops_it_with_a_sentence(
     assert result.stdout == ""
 
 
-def test_a_misspelt_provider_stops_hypercorn_and_is_named(
-    generate: Generate, commands: Commands
-) -> None:
+def test_a_misspelt_provider_stops_hypercorn_and_is_named(generate: Generate, commands: Commands) -> None:
     project = generate()
     controller = project / "src" / "api" / "controllers" / "todo.py"
     source = controller.read_text(encoding="utf-8")
@@ -118,9 +116,7 @@ def measure(server: str, service: Service) -> None:
     note(f"{server}: first answer {service.seconds:.1f} s after the start{resident}")
 
 
-def test_it_starts_without_its_database_and_recovers(
-    generate: Generate, commands: Commands
-) -> None:
+def test_it_starts_without_its_database_and_recovers(generate: Generate, commands: Commands) -> None:
     project = generate()
     started = commands.run(project, "python", "-m", "scripts.postgres", "start")
     uri = started.stdout.partition("=")[2].strip().strip("'")
@@ -155,9 +151,7 @@ def is_alive_but_not_ready(service: Service) -> None:
     assert "Traceback" not in service.output
 
 
-@pytest.mark.parametrize(
-    ("old", "new"), [("/test_", "/no_such_database_"), ("postgres:", "nobody_of_that_name:")]
-)
+@pytest.mark.parametrize(("old", "new"), [("/test_", "/no_such_database_"), ("postgres:", "nobody_of_that_name:")])
 def test_it_is_not_ready_where_the_server_does_not_let_it_in(
     old: str, new: str, project: Path, commands: Commands, postgres: Postgres
 ) -> None:

@@ -62,7 +62,11 @@ def _url_from_environment() -> URL:
     if not value:
         msg = "TEST_DATABASE=url needs TEST_DATABASE_URL, for instance postgresql://user:password@localhost/test."
         raise pytest.UsageError(msg)
-    url = parse_url(value)
+    try:
+        url = parse_url(value)
+    except ValueError as error:
+        msg = f"TEST_DATABASE_URL {error}."
+        raise pytest.UsageError(msg) from None
     if "test" not in (url.database or ""):
         msg = (
             f"TEST_DATABASE_URL names the database {url.database!r}: tests delete data, so its name must contain test."

@@ -20,7 +20,10 @@ class JSONRequest(Request):
             raise UnsupportedMediaType(msg)
         if self.is_json and not await self.get_data(cache=cache):
             return None
-        return await super().get_json(force=force, silent=silent, cache=cache)
+        try:
+            return await super().get_json(force=force, silent=silent, cache=cache)
+        except (RecursionError, UnicodeDecodeError) as error:  # Quart expects no other error of the parser
+            return None if silent else self.on_json_loading_failed(error)
 
     def on_json_loading_failed(self, error: Exception) -> Any:  # noqa: ANN401
         msg = "The body is not valid JSON"

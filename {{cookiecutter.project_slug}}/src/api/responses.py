@@ -28,6 +28,13 @@ def create_response(
     return Response(body, status, headers, content_type="application/json")
 
 
+def create_empty_response() -> Response:
+    """204 has neither a type nor a length: https://www.rfc-editor.org/rfc/rfc9110#section-8.6-8"""
+    response = Response(status=HTTPStatus.NO_CONTENT)
+    response.headers.clear()
+    return response
+
+
 def create_problem(status: int, message: Problem, headers: dict[str, Any] | None = None) -> Response:
     """An error as RFC 9457 has it, plus `error_message`, a sentence or field → reason."""
     title = HTTP_STATUS_CODES.get(status, "Error")

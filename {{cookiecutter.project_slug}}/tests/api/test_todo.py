@@ -121,6 +121,13 @@ async def test_refuses_a_body_without_data(client: Client, method: str, path: st
     assert (response.status_code, (await response.get_json())["error_message"]) == (400, "No data provided")
 
 
+@pytest.mark.parametrize("body", [b'{"title": "\xff"}', b"[" * 100_000, b"{", b"NaNs"])
+async def test_refuses_a_body_that_cannot_be_read(client: Client, body: bytes) -> None:
+    response = await client.post("/v1/todo", data=body, headers={"Content-Type": "application/json"})
+
+    assert (await response.get_json())["error_message"] == "The body is not valid JSON"
+
+
 @pytest.mark.parametrize("method", ["post", "patch"])
 async def test_a_body_may_be_missing_altogether(client: Client, method: str) -> None:
     response = await getattr(client, method)("/v1/todo" if method == "post" else "/v1/todo/1")

@@ -6,7 +6,7 @@ from quart import Blueprint, ResponseReturnValue, request
 from quart_schema import document_querystring, document_response, tag_blueprint, validate_request
 
 from src.api.requests import given
-from src.api.responses import create_response
+from src.api.responses import create_empty_response, create_response
 from src.api.schemas.page import PageSchema
 from src.api.schemas.todo import TodoCreateSchema, TodoQuery, TodoSchema, TodoUpdateSchema
 from src.services.todo_service import TodoService
@@ -52,4 +52,4 @@ async def update_todo(todo_id: int, data: TodoUpdateSchema, todo_service: Servic
 @inject
 async def delete_todo(todo_id: int, todo_service: Service) -> ResponseReturnValue:
     await todo_service.delete(todo_id)
-    return "", HTTPStatus.NO_CONTENT
+    return create_empty_response()

@@ -1,10 +1,31 @@
 """What all request bodies have in common."""
 
+from collections.abc import Callable
+from datetime import date
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+def _written_as(what: str) -> Callable[[Any], Any]:
+    """JSON has no type for it, so it is text; a number would be taken for seconds since 1970."""
+
+    def require_text(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+        if value is not None and not isinstance(value, str):
+            msg = f"must be {what}"
+            raise ValueError(msg)
+        return value
+
+    return require_text
+
 
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]  # PostgreSQL stores any character but NUL
+Date = Annotated[date, Field(strict=False), BeforeValidator(_written_as("a date such as 2026-01-31"))]
+Moment = Annotated[
+    AwareDatetime,
+    Field(strict=False),
+    BeforeValidator(_written_as("a time with an offset, such as 2026-01-31T22:00:00Z")),
+]
 
 
 class BodySchema(BaseModel):

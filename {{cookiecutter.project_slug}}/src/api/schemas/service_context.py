@@ -1,9 +1,9 @@
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, Field
 
-from src.api.schemas.body import BodySchema, Text
+from src.api.schemas.body import BodySchema, Moment, Text
 from src.domain.service_context import MESSAGE_LENGTH
 
 
@@ -16,16 +16,9 @@ class ServiceContextSchema(BaseModel):
     stale: bool
 
 
-def _written_as_text(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
-    if value is not None and not isinstance(value, str):
-        msg = "must be a time with an offset, such as 2026-01-31T22:00:00Z"
-        raise ValueError(msg)
-    return value
-
-
 class ServiceContextUpdateSchema(BodySchema):
     """A field that is absent stays as it is, null clears it."""
 
     maintenance: bool = False
     message: Annotated[Text, Field(max_length=MESSAGE_LENGTH)] | None = None
-    expected_end: Annotated[AwareDatetime | None, Field(strict=False), BeforeValidator(_written_as_text)] = None
+    expected_end: Moment | None = None

@@ -15,7 +15,7 @@ from src.domain.exceptions import ConflictError, DomainError, UnavailableError, 
 UNAVAILABLE = "The database is not available, try again later."
 NOT_MIGRATED = "The database lacks a table or a column of this service: run `quart db upgrade`."
 _NOT_MIGRATED_STATES = ("42P01", "42703")  # undefined table, undefined column
-_UNAVAILABLE_CLASSES = ("08", "53", "57")  # connection, insufficient resources, operator intervention
+_UNAVAILABLE_CLASSES = ("08", "28", "3D", "53", "57")  # connection, login, no such database, resources, operator
 _FIELDS_OF_DETAIL = re.compile(r"Key \((?P<fields>[^)]+)\)=")
 _FIELD_OF_SQLITE = re.compile(r"UNIQUE constraint failed: \w+\.(?P<fields>\w+)")
 

@@ -18,7 +18,7 @@ from src.infrastructure.repositories.service_context_repository import CHANNEL, 
 
 READ_TIMEOUT = 0.9  # seconds; with a poll of 2 s a dead connection is found and replaced within 3 s
 CONNECT_TIMEOUT = 2.0
-BACK_OFF = (0.0, 0.5, 1.0, 2.0)  # seconds before each further attempt, the last one from then on
+BACK_OFF = (0.0, 0.5, 1.0, 2.0)  # seconds from one attempt to the next, the last one from then on
 
 Read = Callable[[], Awaitable[ServiceContext]]
 log = structlog.get_logger(__name__)
@@ -50,17 +50,19 @@ class ServiceContextWatcher:
             await self._tried.wait()
             yield
         finally:
-            while not task.done():  # the first cancellation may end in waiting for a server that does not answer
-                task.cancel()
-                await asyncio.wait([task], timeout=0.1)
+            task.cancel()
+            await asyncio.wait([task], timeout=READ_TIMEOUT)
 
     async def _watch(self) -> None:
+        clock = asyncio.get_running_loop().time
         while True:
+            began = clock()
             try:
                 await self._follow()
             except Exception as error:  # noqa: BLE001 - whatever it is, the state must become true again
                 await self._failed(error)
-            await asyncio.sleep(BACK_OFF[min(self._failures, len(BACK_OFF)) - 1] * random.uniform(0.8, 1.2))  # noqa: S311
+            pause = BACK_OFF[min(self._failures, len(BACK_OFF)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311
+            await asyncio.sleep(began + pause - clock())
 
     async def _follow(self) -> None:
         """Reads whenever it is told to, and every `poll_seconds`; ends with an exception only."""
@@ -122,10 +124,14 @@ class ServiceContextWatcher:
         self._tried.set()
 
     async def _fall_back(self) -> None:
+        """In a task of its own: where it gets no answer, the pool takes seconds to give up the connection."""
+        question = asyncio.create_task(self._refresh(self._repository.current))
         try:
-            await self._refresh(self._repository.current)
-        except Exception:  # noqa: BLE001
-            self._state.mark_stale()
+            await asyncio.wait([question], timeout=READ_TIMEOUT)
+            if not question.done() or question.exception():
+                self._state.mark_stale()
+        finally:
+            question.cancel()
 
     def _recovered(self) -> None:
         if self._failures:
