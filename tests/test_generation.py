@@ -82,8 +82,8 @@ def test_ci_runs_on_the_python_that_was_chosen(python_version: str, generate: Ge
     project = generate(python_version=python_version)
 
     workflow = yaml.safe_load((project / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
-    steps = workflow["jobs"]["check"]["steps"]
-    assert [step["with"]["python-version"] for step in steps if "with" in step] == [python_version]
+    inputs = [step.get("with", {}) for step in workflow["jobs"]["check"]["steps"]]
+    assert [given["python-version"] for given in inputs if "python-version" in given] == [python_version]
 
 
 @pytest.mark.parametrize("prefix", ["", "example", "/team/example/"])
