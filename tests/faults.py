@@ -1,115 +1,25 @@
-"""Breaks what is between a service and its database, for real: a server that goes away, a network that goes quiet.
-
-Imported by a test module before pytest knows it, as `service` is: it asserts nothing.
-"""
+"""Breaks the network between a service and its database, for real."""
 
 import asyncio
-import os
-import signal
-import subprocess
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from dataclasses import dataclass
 from threading import Thread
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-from service import Commands, free_port
+from service import free_port
 
-# The codes of messages: https://www.postgresql.org/docs/current/protocol-message-formats.html
-NOTIFICATION = b"A"
-
-# Runs in the folder of a project; its server ends with it.
-SERVER = """
-import sys
-from pathlib import Path
-from scripts.postgres import PostgresServer
-
-server = PostgresServer(Path(sys.argv[1]), durable=False)
-try:
-    for line in sys.stdin:
-        getattr(server, line.strip())()
-        print(server.uri if server.running else "stopped", flush=True)
-finally:
-    server.stop()
-"""
+NOTIFICATION = b"A"  # https://www.postgresql.org/docs/current/protocol-message-formats.html
 
 
-class Server:
-    """A PostgreSQL that may be stopped, started and killed."""
+@dataclass
+class _Link:
+    """A client's connection."""
 
-    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
-        self._process = process
-        self._folder = folder
-        self.uri = self.start()
-
-    @classmethod
-    @contextmanager
-    def running(cls, commands: Commands, project: Path, folder: Path) -> Iterator[Self]:
-        with subprocess.Popen(
-            ["python", "-c", SERVER, str(folder)],
-            cwd=project,
-            env=commands.environment({}),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as process:
-            yield cls(process, folder)
-
-    def start(self) -> str:
-        return self._do("start")
-
-    def stop(self) -> None:
-        """Ends open connections with a word, as an administrator does."""
-        self._do("stop")
-
-    def kill(self) -> None:
-        """Ends everything without a word, as an out-of-memory killer does."""
-        number = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
-        children = Path(f"/proc/{number}/task/{number}/children").read_text().split()
-        for each in (number, *map(int, children)):
-            with suppress(ProcessLookupError):
-                os.kill(each, signal.SIGKILL)
-
-    def _do(self, what: str) -> str:
-        if self._process.stdin is None or self._process.stdout is None:
-            raise TypeError("The process needs pipes")
-        self._process.stdin.write(f"{what}\n")
-        self._process.stdin.flush()
-        return self._process.stdout.readline().strip()
-
-
-class Database:
-    """Asks a database as an administrator would, around the service."""
-
-    def __init__(self, commands: Commands, uri: str) -> None:
-        self._psql = next(
-            commands.folder.parent.glob("lib/*/site-packages/*/pginstall[1-9]?/bin/psql")
-        )
-        self._arguments = ["-qAtX", "-v", "ON_ERROR_STOP=1", "-d", uri.replace("+asyncpg", "")]
-
-    def query(self, sql: str) -> str:
-        """Rows as lines, columns with `|` in between."""
-        result = subprocess.run(
-            [self._psql, *self._arguments, "-c", sql], capture_output=True, text=True, check=False
-        )
-        if result.returncode:
-            raise RuntimeError(result.stderr)
-        return result.stdout.strip()
-
-    @contextmanager
-    def transaction(self, sql: str) -> Iterator[None]:
-        """Holds what `sql` locks."""
-        with subprocess.Popen(
-            [self._psql, *self._arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as session:
-            if session.stdin is None or session.stdout is None:
-                raise TypeError("The process needs pipes")
-            session.stdin.write(f"BEGIN;\n{sql};\n\\echo holds\n")
-            session.stdin.flush()
-            session.stdout.readline()
-            yield
-            session.communicate("COMMIT;\n")
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    silent: bool
 
 
 class Proxy:
@@ -126,7 +36,7 @@ class Proxy:
         self.uri = f"{parts.scheme}://postgres@127.0.0.1:{self._port}{parts.path}?ssl=disable"
         self._loses_notifications = False
         self._swallows_new = False
-        self._links: set[_Link] = set()
+        self._links: dict[asyncio.Task[None], _Link] = {}
         self._listener: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
 
@@ -154,8 +64,8 @@ class Proxy:
         self._loses_notifications = True
 
     def silence(self) -> None:
-        """Nothing passes on what is open, and nothing is closed: a router forgot the connections."""
-        for link in self._links.copy():
+        """Nothing passes on what is open and nothing is closed: a router forgot about it."""
+        for link in list(self._links.values()):
             link.silent = True
 
     def black_hole(self) -> None:
@@ -177,7 +87,7 @@ class Proxy:
 
     async def _listen(self) -> None:
         if self._listener is None:
-            self._listener = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+            self._listener = await asyncio.start_server(self._accepted, "127.0.0.1", self._port)
 
     async def _stop_listening(self) -> None:
         if self._listener is not None:
@@ -185,32 +95,33 @@ class Proxy:
             self._listener = None
 
     async def _close_all(self) -> None:
-        tasks = [link.task for link in self._links]
+        tasks = list(self._links)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        link = _Link(silent=self._swallows_new)
-        self._links.add(link)
+    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        link = _Link(reader, writer, self._swallows_new)
+        task = self._loop.create_task(self._serve(link))
+        self._links[task] = link
+        task.add_done_callback(self._links.pop)
+
+    async def _serve(self, link: _Link) -> None:
         try:
             if link.silent:
-                await reader.read()  # until the client closes
+                await link.reader.read()  # until the client closes
             else:
-                await self._forward(link, reader, writer)
-        except (OSError, asyncio.CancelledError):
-            pass  # the end of a connection, which is what we are here for
+                await self._forward(link)
+        except OSError:
+            pass  # the server does not listen, or a side has closed
         finally:
-            writer.close()
-            self._links.discard(link)
+            link.writer.close()
 
-    async def _forward(
-        self, link: "_Link", reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        server_reader, server_writer = await self._connect()
+    async def _forward(self, link: _Link) -> None:
+        reader, writer = await self._connect()
         directions = [
-            asyncio.create_task(link.pass_requests(reader, server_writer)),
-            asyncio.create_task(self._pass_answers(link, server_reader, writer)),
+            asyncio.create_task(_pass_requests(link, writer)),
+            asyncio.create_task(self._pass_answers(link, reader)),
         ]
         try:
             await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
@@ -218,7 +129,7 @@ class Proxy:
             for direction in directions:
                 direction.cancel()
             await asyncio.gather(*directions, return_exceptions=True)
-            server_writer.close()
+            writer.close()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         host, port = self._server["host"], self._server["port"]
@@ -226,34 +137,20 @@ class Proxy:
             return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
         return await asyncio.open_connection(host, int(port))
 
-    async def _pass_answers(
-        self, link: "_Link", server: asyncio.StreamReader, client: asyncio.StreamWriter
-    ) -> None:
+    async def _pass_answers(self, link: _Link, reader: asyncio.StreamReader) -> None:
         """Message by message: one byte that says what it is, four that say how long."""
         with suppress(asyncio.IncompleteReadError):
             while True:
-                head = await server.readexactly(5)
-                body = await server.readexactly(int.from_bytes(head[1:]) - 4)
+                head = await reader.readexactly(5)
+                body = await reader.readexactly(int.from_bytes(head[1:]) - 4)
                 lost = self._loses_notifications and head[:1] == NOTIFICATION
                 if not link.silent and not lost:
-                    client.write(head + body)
+                    link.writer.write(head + body)
         if link.silent:
             await asyncio.Event().wait()  # the client is not told
 
 
-class _Link:
-    """One client's connection."""
-
-    def __init__(self, *, silent: bool) -> None:
-        self.silent = silent
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("Only inside of a task")
-        self.task = task
-
-    async def pass_requests(
-        self, client: asyncio.StreamReader, server: asyncio.StreamWriter
-    ) -> None:
-        while data := await client.read(65536):
-            if not self.silent:
-                server.write(data)
+async def _pass_requests(link: _Link, writer: asyncio.StreamWriter) -> None:
+    while data := await link.reader.read(65536):
+        if not link.silent:
+            writer.write(data)

@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from src.config import ROOT, Config, ConfigurationError
+from src.infrastructure.databases import dialects
 
 SETTING = re.compile(r"^(?:# )?([A-Z][A-Z_]+)=(.*)$", re.MULTILINE)
 URL = "postgresql://user:secret@host/database"
@@ -122,6 +123,13 @@ def test_a_wrong_setting_is_one_sentence_without_its_value(name: str, value: str
     assert message.endswith(".")
     assert message.count("\n") == 0
     assert "hidden" not in message
+
+
+def test_a_driver_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialects, "find_spec", lambda _name: None)
+
+    with pytest.raises(ConfigurationError, match="needs the package aiosqlite, which is not installed"):
+        load(SQLALCHEMY_DATABASE_URI="sqlite:///x.db")
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:

@@ -1,6 +1,8 @@
 """The types of https://asgi.readthedocs.io/en/latest/specs/main.html, and how a connection is refused."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 Scope = MutableMapping[str, Any]
@@ -9,6 +11,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
+
+BODY_TIMEOUT = 5.0  # seconds
 
 
 async def refuse(scope: Scope, send: Send, status: int, headers: Headers, body: bytes) -> None:
@@ -22,3 +26,19 @@ async def refuse(scope: Scope, send: Send, status: int, headers: Headers, body: 
     headers = [*headers, (b"content-length", str(len(body)).encode())]
     await send({"type": f"{kind}.start", "status": status, "headers": headers})
     await send({"type": f"{kind}.body", "body": b"" if scope.get("method") == "HEAD" else body, "more_body": False})
+
+
+async def drop_body(scope: Scope, receive: Receive) -> None:
+    """Before a refusal: a server that has answered closes the connection on a client which is still sending.
+
+    That client would see a broken pipe and no answer.
+    """
+    if scope["type"] == "http" and any(_announces_body(*header) for header in scope["headers"]):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BODY_TIMEOUT):
+                while (await receive()).get("more_body"):
+                    pass
+
+
+def _announces_body(name: bytes, value: bytes) -> bool:
+    return name.lower() in (b"content-length", b"transfer-encoding") and value != b"0"

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from src.api.asgi import ASGIApplication, Headers, Message, Receive, Scope, Send, refuse
+from src.api.asgi import ASGIApplication, Headers, Message, Receive, Scope, Send, drop_body, refuse
 from src.api.schemas.maintenance import MaintenanceProblemSchema
 from src.domain.maintenance_state import MaintenanceState
 
@@ -56,6 +56,7 @@ class MaintenanceGate:
             await self._app(scope, receive, send)
             return
         if self._closed and not _is_preflight(scope):
+            await drop_body(scope, receive)
             await refuse(scope, send, 503, self._headers(scope), self._body)
             return
         self.in_flight += 1

@@ -1,6 +1,6 @@
 """ASGI middleware: sees every connection before the application does, websockets included."""
 
-from src.api.asgi import ASGIApplication, Receive, Scope, Send, refuse
+from src.api.asgi import ASGIApplication, Receive, Scope, Send, drop_body, refuse
 
 NOT_OURS = b"This url does not belong to the app."
 
@@ -27,4 +27,5 @@ class ServicePrefixMiddleware:
         if scope["path"].startswith(f"{root_path}/"):
             await self._app({**scope, "root_path": root_path}, receive, send)
         else:
+            await drop_body(scope, receive)
             await refuse(scope, send, 404, [(b"content-type", b"text/plain; charset=utf-8")], NOT_OURS)

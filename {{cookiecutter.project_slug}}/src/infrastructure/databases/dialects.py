@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, Pool, Table, event, make_url
@@ -14,8 +15,6 @@ _ASYNC_DRIVERS = {
     "postgresql": "asyncpg",
     "postgres": "asyncpg",
     "sqlite": "aiosqlite",
-    "mysql": "asyncmy",
-    "mariadb": "asyncmy",
 }
 
 
@@ -45,6 +44,9 @@ def parse_url(value: str) -> URL:
     wanted = _ASYNC_DRIVERS.get(name)
     if wanted is None or driver not in ("", wanted):
         msg = f"has the scheme {url.drivername}://, expected postgresql://user:password@host:5432/database"
+        raise ValueError(msg)
+    if find_spec(wanted) is None:
+        msg = f"needs the package {wanted}, which is not installed"
         raise ValueError(msg)
     url = url.set(drivername=f"{'postgresql' if name == 'postgres' else name}+{wanted}")
     if wanted == "asyncpg" and "sslmode" in url.query:

@@ -1,0 +1,150 @@
+"""Follows a page as its reader does: types its code into a project, runs its commands there.
+
+A page is executed where it says that it can be. Code below a heading that names a file goes into
+that file; of a ```console block each line after `$` is run, and what the page shows below has to
+be what is printed, where `…` stands for anything. Everything else is a fragment.
+"""
+
+import re
+import subprocess
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from service import Commands, Service
+
+PART = re.compile(r"^(#+ .+)$|^```(\w+)\n([\s\S]*?)^```", re.MULTILINE)
+FILE = re.compile(r"`(\S+\.\w+)`")
+COMMAND = re.compile(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
+RUN = re.compile(r"((?:\w+=\S* )*)make run")
+SETTING = re.compile(r"(\w+)=(\S*)")
+HERE = "127.0.0.1:7000"
+
+
+@dataclass(frozen=True)
+class Block:
+    heading: str
+    language: str
+    text: str
+
+    @property
+    def file(self) -> str | None:
+        found = FILE.search(self.heading)
+        return found[1] if found and self.language == "python" else None
+
+    @property
+    def commands(self) -> list[tuple[str, str]]:
+        """Each with what it is shown to print."""
+        return COMMAND.findall(self.text) if self.language == "console" else []
+
+    @property
+    def executed(self) -> bool:
+        return bool(self.file or self.commands)
+
+
+def blocks(page: Path) -> list[Block]:
+    found, heading = [], ""
+    for title, language, text in PART.findall(page.read_text(encoding="utf-8")):
+        heading = title or heading
+        if language:
+            found.append(Block(heading, language, text))
+    return found
+
+
+class Reader:
+    """Runs `make run` in the background, until the next one or the end."""
+
+    def __init__(self, project: Path, commands: Commands, settings: dict[str, str] | None = None) -> None:
+        self._project = project
+        self._commands = commands
+        self._settings = settings or {}
+        self._service: Service | None = None
+        self._running = ExitStack()
+        self._link_environment()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._running.close()
+
+    def follow(self, blocks: list[Block]) -> None:
+        for block in blocks:
+            if block.file:
+                write(self._project / block.file, block.text)
+            for command, shown in block.commands:
+                self.type(command, shown.strip())
+
+    def type(self, command: str, shown: str = "") -> None:
+        """The command succeeds, and prints what is shown, if anything is."""
+        if run := RUN.fullmatch(command):
+            self._make_run(dict(SETTING.findall(run[1])))
+            return
+        printed = self._run(command)
+        pattern = ".*".join(re.escape(part) for part in shown.split("…"))
+        assert not shown or re.fullmatch(pattern, printed, re.DOTALL), f"{command}\n{printed}"
+
+    def _run(self, command: str) -> str:
+        if command.startswith("curl "):
+            if self._service is None:
+                self._make_run({})
+            assert self._service is not None
+            command = command.replace("curl ", "curl --silent ", 1)
+            command = command.replace(HERE, f"127.0.0.1:{self._service.port}")
+        result = subprocess.run(
+            command,
+            shell=True,
+            cwd=self._project,
+            env=self._commands.environment(self._settings),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, f"{command}\n{result.stdout}{result.stderr}"
+        return result.stdout.strip()
+
+    def _make_run(self, settings: dict[str, str]) -> None:
+        self._running.close()
+        prefix = settings.get("SERVICE_PREFIX", "").strip("/")
+        path = f"/{prefix}/health/live" if prefix else "/health/live"
+        make = ("make", "run", "PORT={port}")
+        settings = {**self._settings, **settings}
+        service = self._commands.serving(self._project, *make, answers=path, **settings)
+        self._service = self._running.enter_context(service)
+
+    def _link_environment(self) -> None:
+        """What `make install` would install is there already."""
+        environment = self._commands.folder.parent
+        (environment / "installed").touch()
+        if not (self._project / ".venv").exists():
+            (self._project / ".venv").symlink_to(environment)
+
+
+def write(path: Path, code: str) -> None:
+    """A new file; in one that exists imports go on top, members of a class and functions to the end."""
+    if not path.exists():
+        path.write_text(code, encoding="utf-8")
+        return
+    text = path.read_text(encoding="utf-8")
+    if code.startswith("from "):
+        text = text.replace("\nfrom ", f"\n{code}from ", 1)
+    elif code.startswith("    "):
+        for line in code.splitlines(keepends=True):
+            text = with_member(text, line)
+    else:
+        text = f"{text}\n\n{code}"
+    path.write_text(text, encoding="utf-8")
+
+
+def with_member(text: str, line: str) -> str:
+    """The line of this name is replaced; without one the new line is the last."""
+    name = line.split("=")[0]
+    replaced, count = re.subn(rf"^{name}=.*\n", line, text, flags=re.MULTILINE)
+    return replaced if count else text + line

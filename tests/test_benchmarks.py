@@ -1,0 +1,22 @@
+"""Benchmarks run, and what they measure is not wrong by an order of magnitude."""
+
+import re
+from pathlib import Path
+
+from conftest import ROOT
+from service import Commands, note
+
+pytest_plugins = ["service"]
+
+
+def test_the_open_gate_costs_microseconds_and_a_refusal_less_than_any_view(project: Path, commands: Commands) -> None:
+    result = commands.run(ROOT, "python", "benchmarks/maintenance_gate.py", str(project))
+
+    assert result.returncode == 0, result.stderr
+    for line in result.stdout.splitlines():
+        note(f"window: {line}")
+    added, refused, served = (
+        float(number.replace(",", "")) for number in re.findall(r"([\d.,]+) (?:µs|requests)", result.stdout)
+    )
+    assert added < 20
+    assert refused > 5 * served

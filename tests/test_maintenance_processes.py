@@ -1,0 +1,246 @@
+"""The maintenance window across workers: Hypercorn processes on a real PostgreSQL, or on SQLite."""
+
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+
+import pytest
+from conftest import Generate
+from database_server import Database, Server
+from service import HYPERCORN, Commands, Postgres, Service, note
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+from workers import (
+    SWITCH,
+    Answer,
+    Ask,
+    Load,
+    Worker,
+    connected,
+    serving,
+    switched,
+    until,
+    with_worker,
+)
+
+pytest_plugins = ["service", "database_server"]
+
+AFTER_A_LOST_NOTIFICATION = 3.0  # seconds
+JSON = {"Content-Type": "application/json"}
+LISTED: Ask = ("GET", "/v1/todo", None)
+READ: Ask = ("GET", "/v1/todo/1", None)
+WRITTEN: Ask = ("PATCH", "/v1/todo/1", {"completed": True})
+
+
+@pytest.fixture(name="project_with_worker", scope="module")
+def _project_with_worker(generate: Generate) -> Path:
+    return with_worker(generate)
+
+
+@pytest.fixture(name="uri", scope="module")
+def _uri(postgres: Postgres) -> str:
+    return postgres.create()
+
+
+@pytest.fixture(name="four", scope="module")
+def _four(project_with_worker: Path, commands: Commands, uri: str) -> Iterator[list[Service]]:
+    """Four processes of one service."""
+    settings = {"SQLALCHEMY_DATABASE_URI": uri, "APP_ENV": "development", "DATABASE_POOL_SIZE": "3"}
+    with serving(commands, project_with_worker, *[settings] * 4) as services:
+        yield services
+
+
+@pytest.fixture(name="ports", scope="module")
+def _ports(four: list[Service]) -> list[int]:
+    return [service.port for service in four]
+
+
+@pytest.fixture(name="workers")
+def _workers(ports: list[int]) -> Iterator[list[Worker]]:
+    """One of each, all open before and after."""
+    with connected(*ports) as workers:
+        yield workers
+        workers[0].switch(False)
+        until(lambda: not any(worker.closed for worker in workers))
+
+
+def percentiles(seconds: list[float]) -> str:
+    milliseconds = sorted(1000 * each for each in seconds)
+    p99 = statistics.quantiles(milliseconds, n=100, method="inclusive")[98]
+    return f"p50 {statistics.median(milliseconds):.0f} ms, p99 {p99:.0f} ms"
+
+
+def test_the_last_of_four_processes_follows_soon(workers: list[Worker], ports: list[int]) -> None:
+    closing, opening = [], []
+    with connected(*ports) as operators:
+        for number in range(50):
+            closing.append(switched(workers, operators[number % 4], True))
+            opening.append(switched(workers, operators[number % 4], False))
+
+    note(f"window: from PATCH until the last of 4 processes refuses, {percentiles(closing)}")
+    note(f"window: from PATCH until the last of 4 processes serves, {percentiles(opening)}")
+    assert max(closing + opening) < AFTER_A_LOST_NOTIFICATION
+
+
+def test_both_workers_of_one_hypercorn_follow_soon(
+    project_with_worker: Path, commands: Commands, postgres: Postgres
+) -> None:
+    words = (*HYPERCORN, "--workers", "2")
+    settings = {"SQLALCHEMY_DATABASE_URI": postgres.create(), "APP_ENV": "development"}
+    with commands.serving(project_with_worker, *words, **settings) as service, ExitStack() as stack:
+        workers: dict[int, list[Worker]] = {}
+        while len(workers) < 2 or any(len(each) < 2 for each in workers.values()):
+            (worker,) = stack.enter_context(connected(service.port))
+            workers.setdefault(worker.ask()[1]["pid"], []).append(worker)
+        followers, operators = zip(*(each[:2] for each in workers.values()), strict=True)
+        seconds = [switched(followers, operators[number % 2], on) for number in range(25) for on in (True, False)]
+
+    note(f"window: from PATCH until both of --workers 2 have followed, {percentiles(seconds)}")
+    assert max(seconds) < AFTER_A_LOST_NOTIFICATION
+
+
+def served_after_the_switch(answers: list[Answer], *, told: int, at: float) -> list[Answer]:
+    """What a worker let through that had answered the PATCH, or had already refused something."""
+    knew = {told: at}
+    for answer in answers:
+        if answer.status == 503 and answer.sent > at:
+            knew[answer.worker] = min(answer.received, knew.get(answer.worker, answer.received))
+    return [
+        answer for answer in answers if answer.status != 503 and answer.sent > knew.get(answer.worker, float("inf"))
+    ]
+
+
+def test_under_load_no_request_that_starts_after_the_switch_is_served(workers: list[Worker], ports: list[int]) -> None:
+    asked = refused = 0
+    for number, operator in enumerate(workers * 2):
+        with Load.running(ports, [("GET", "/worker", None)], per_second=200) as load:
+            time.sleep(0.25)
+            assert operator.switch(True)[0] == 200
+            switched_at = time.monotonic()
+            time.sleep(0.5)
+        operator.switch(False)
+        until(lambda: not any(worker.closed for worker in workers))
+
+        answers = load.answers
+        asked += len(answers)
+        refused += sum(answer.status == 503 for answer in answers)
+        assert {answer.status for answer in answers} == {200, 503}
+        assert {answer.worker for answer in answers if answer.status == 503} == {0, 1, 2, 3}
+        assert not served_after_the_switch(answers, told=number % 4, at=switched_at)
+    note(f"window: of {asked} requests under load, {refused} refused, none served too late")
+
+
+def test_a_table_may_be_altered_inside_of_the_window(
+    workers: list[Worker], ports: list[int], commands: Commands, uri: str
+) -> None:
+    database = Database(commands, uri)
+    workers[0].ask(("POST", "/v1/todo", {"title": "before"}))
+    alterations = [
+        "ALTER COLUMN title TYPE text, ADD COLUMN note text",
+        "ALTER COLUMN title TYPE varchar(255)",
+    ]
+    for alteration in alterations:
+        with Load.running(ports, [READ, LISTED, WRITTEN], per_second=200) as load:
+            time.sleep(0.5)
+            with connected(ports[0]) as (operator,):
+                switched(workers, operator, True)
+                database.query(f"ALTER TABLE todo {alteration}")
+                switched(workers, operator, False)
+            opened_at = time.monotonic()
+            time.sleep(0.7)
+
+        assert {answer.status for answer in load.answers} == {200, 503}
+        assert {answer.status for answer in load.answers if answer.sent > opened_at} == {200}
+        assert {answer.worker for answer in load.answers if answer.sent > opened_at} == {0, 1, 2, 3}
+
+
+def test_a_refused_upload_is_answered_and_does_not_end_the_connection(workers: list[Worker]) -> None:
+    workers[0].switch(True)
+    upload: Ask = ("POST", "/v1/todo", {"title": "a" * 500_000})
+
+    assert {workers[0].ask(upload)[0] for _ in range(50)} == {503}
+
+
+def test_a_websocket_is_closed_with_1012_and_a_handshake_denied_with_503(
+    workers: list[Worker], four: list[Service]
+) -> None:
+    url = four[1].url.replace("http", "ws") + "/worker/socket"
+    with connect(url, proxy=None) as socket:
+        socket.send("hello")
+        assert socket.recv() == "hello"
+
+        workers[0].switch(True)
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=AFTER_A_LOST_NOTIFICATION)
+
+    assert closed.value.rcvd
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1012, "maintenance")
+    until(lambda: "the handler has ended" in four[1].output)
+    with pytest.raises(InvalidStatus) as denied, connect(url, proxy=None):
+        pass
+    response = denied.value.response
+    assert response.status_code == 503
+    assert response.headers["X-Maintenance-Mode"] == "1"
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert b"enduring maintenance" in (response.body or b"")
+
+
+def run(commands: Commands, project: Path, uri: str, *command: str) -> str:
+    result = commands.run(project, "quart", *command, SQLALCHEMY_DATABASE_URI=uri)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_requests_and_commands_switch_it_with_and_without_prefix_and_it_survives_restarts(
+    project: Path, commands: Commands, server: Server
+) -> None:
+    uri, both = server.uri, ["", "/example"]
+    settings = {"SQLALCHEMY_DATABASE_URI": uri, "APP_ENV": "development"}
+
+    def started() -> AbstractContextManager[list[Service]]:
+        return serving(commands, project, *({**settings, "SERVICE_PREFIX": prefix} for prefix in both))
+
+    def all_are(status: int) -> bool:
+        paths = [f"{prefix}/v1/todo" for prefix in both]
+        return [service.get(path).status_code for service, path in zip(services, paths, strict=True)] == [status] * 2
+
+    with started() as services:
+        on = services[0].request("PATCH", SWITCH, JSON, b'{"maintenance": true}')
+        assert (on.status_code, on.json()["maintenance"]) == (200, True)
+        until(lambda: all_are(503), AFTER_A_LOST_NOTIFICATION)
+
+    server.stop()
+    server.start()
+
+    with started() as services:
+        assert all_are(503)
+        off = services[1].request("PATCH", f"/example{SWITCH}", JSON, b'{"maintenance": false}')
+        assert (off.status_code, off.json()["maintenance"]) == (200, False)
+        until(lambda: all_are(200), AFTER_A_LOST_NOTIFICATION)
+
+        assert "is active" in run(commands, project, uri, "activate_maintenance_mode")
+        until(lambda: all_are(503), AFTER_A_LOST_NOTIFICATION)
+        assert "is inactive" in run(commands, project, uri, "deactivate_maintenance_mode")
+        until(lambda: all_are(200), AFTER_A_LOST_NOTIFICATION)
+
+
+def test_on_sqlite_processes_follow_by_polling(project_with_worker: Path, commands: Commands, tmp_path: Path) -> None:
+    uri = f"sqlite+aiosqlite:///{tmp_path / 'database'}"
+    run(commands, project_with_worker, uri, "db", "upgrade")
+    settings = {"SQLALCHEMY_DATABASE_URI": uri, "APP_ENV": "development"}
+    with (
+        serving(commands, project_with_worker, settings, settings) as services,
+        connected(*(service.port for service in services)) as (first, second),
+    ):
+        first.ask(("POST", "/v1/todo", {"title": "a"}))
+        assert first.switch(True)[0] == 200
+        assert first.closed
+        closing = until(lambda: second.closed, AFTER_A_LOST_NOTIFICATION)
+
+        run(commands, project_with_worker, uri, "deactivate_maintenance_mode")
+        opening = until(lambda: not first.closed and not second.closed, AFTER_A_LOST_NOTIFICATION)
+
+        assert second.ask(READ)[0] == 200
+    note(f"window, SQLite: another process closed after {closing:.1f} s, both opened after {opening:.1f} s")
