@@ -112,17 +112,16 @@ def until(condition: Callable[[], bool], seconds: float = 30.0) -> float:
 
 
 def switched(workers: Sequence[Worker], at: Worker, on: bool) -> float:
-    """Seconds from sending the PATCH until the last of the workers has followed."""
+    """When the last of the workers had followed, in seconds of the epoch; `at` is none of these connections."""
     with ThreadPoolExecutor(len(workers)) as pool:
-        started = time.monotonic()
         following = [pool.submit(until, partial(_is, worker, on)) for worker in workers]
         status, body = at.switch(on)
         for each in following:
             each.result()
-        seconds = time.monotonic() - started
+        followed = time.time()
     if (status, body["maintenance"]) != (200, on):
         raise RuntimeError(f"PATCH was answered with {status}: {body}")
-    return seconds
+    return followed
 
 
 def _is(worker: Worker, closed: bool) -> bool:

@@ -122,6 +122,20 @@ async def test_head_gets_the_same_headers_and_no_body(gate: MaintenanceGate, sta
     assert (get[1]["body"] != b"", head[1]["body"]) == (True, b"")
 
 
+async def test_reads_what_a_client_is_sending_before_it_refuses(gate: MaintenanceGate, state: MaintenanceState) -> None:
+    await state.change(ServiceContext(maintenance=True, version=1))
+    sent, send = _collected()
+    body: list[Message] = [{"type": "http.request", "body": b"a", "more_body": more} for more in (True, False)]
+
+    async def receive() -> Message:
+        assert sent == []
+        return body.pop(0)
+
+    await gate(_scope(headers=[(b"Content-Length", b"2")]), receive, send)
+
+    assert (body, sent[0]["status"]) == ([], 503)
+
+
 async def test_an_unknown_state_is_refused_without_claiming_a_window(
     gate: MaintenanceGate, state: MaintenanceState
 ) -> None:
