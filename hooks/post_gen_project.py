@@ -49,14 +49,15 @@ def write(path: Path, text: str) -> None:
         file.write(text)
 
 
-def next_commands(project: Path) -> str:
+def next_commands(project: Path, prefix: str = "") -> str:
     start = Path(os.environ.get("PWD", str(project.parent)))
     folder = str(project.relative_to(start) if start in project.parents else project)
+    path = "".join(f"/{segment}" for segment in prefix.split("/") if segment)
     return f"""
 Your service is in {folder}. Next:
 
     cd {shlex.quote(folder)}
-    make run     # on http://127.0.0.1:7000, with a PostgreSQL of its own
+    make run     # on http://127.0.0.1:7000{path}, with a PostgreSQL of its own
     make test
 """
 
@@ -68,4 +69,4 @@ if __name__ == "__main__":
     if not given["include_todo_example"]:
         remove_example(here)
     write_settings(here, given)
-    print(next_commands(here))
+    print(next_commands(here, given["service_prefix"]))

@@ -56,8 +56,9 @@ def passed(result: CompletedProcess[str], kind: str) -> None:
     note(f"tests of a project, {kind}: {overhead[0]}")
 
 
-def test_an_embedded_one_is_taken_where_no_engine_answers(project: Path, commands: Commands) -> None:
-    result = pytest_in(project, commands, settings={"DOCKER_HOST": "tcp://127.0.0.1:1"})
+@pytest.mark.parametrize("host", ["tcp://127.0.0.1:1", "unix:///nonexistent/docker.sock"])
+def test_an_embedded_one_is_taken_where_no_engine_answers(project: Path, commands: Commands, host: str) -> None:
+    result = pytest_in(project, commands, settings={"DOCKER_HOST": host})
 
     passed(result, "embedded")
 

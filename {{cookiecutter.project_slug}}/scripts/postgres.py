@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
-import psutil  # type: ignore[import-untyped]  # comes with the wheel
+import fasteners  # type: ignore[import-untyped]  # comes with the wheel, as does psutil
+import psutil  # type: ignore[import-untyped]
 from dotenv import dotenv_values
 
 from scripts.command import Command
@@ -77,8 +78,12 @@ class PostgresServer:
 
     def start(self) -> None:
         """Creates the data if there are none; returns when the server answers."""
-        if self.running:
-            return
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with fasteners.InterProcessLock(self.directory / "lock"):  # two starts at once would take each other's files
+            if not self.running:
+                self._start()
+
+    def _start(self) -> None:
         if not self.data.exists():
             self._create_data()
         self._pid_file.unlink(missing_ok=True)  # a server that crashed left it

@@ -96,6 +96,7 @@ def _sentence(details: dict[str, Any]) -> str:
     if details["type"] == "missing":
         return (
             f"{name} is not set: put it into the environment or into .env, "
-            "for instance postgresql://user:password@localhost:5432/database, or start with `make run`."
+            "for instance postgresql://user:password@localhost:5432/database; "
+            '`make run` brings a PostgreSQL of its own, `eval "$(make postgres)"` starts it for this shell.'
         )
     return f"{name} {details['msg'].removeprefix('Value error, ').replace('Input should', 'should')}."

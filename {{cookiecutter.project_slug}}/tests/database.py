@@ -5,9 +5,12 @@
 """
 
 import asyncio
+import gc
 import os
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager
+from functools import cache
 
 import docker
 import pytest
@@ -44,11 +47,24 @@ def provided(kind: str, worker: str) -> Iterator[URL]:
         with _database_of_worker(_url_from_environment(), worker) as url:
             yield url
     elif kind == "container":
-        with _container() as container:
+        with _started(_container()) as container:
             yield parse_url(container.get_connection_url())
     else:
         with temporary_server() as server:
             yield parse_url(server)
+
+
+@contextmanager
+def _started(container: PostgresContainer) -> Iterator[PostgresContainer]:
+    try:
+        container.start()
+    except DockerException as error:
+        msg = f"Docker answers, but does not start {container.image}: {error}; TEST_DATABASE=embedded does without it."
+        pytest.exit(msg, returncode=pytest.ExitCode.USAGE_ERROR)
+    try:
+        yield container
+    finally:
+        container.stop()
 
 
 def _container() -> PostgresContainer:
@@ -75,14 +91,17 @@ def _url_from_environment() -> URL:
     return url
 
 
+@cache
 def _engine_answers() -> bool:
-    with suppress(DockerException):
-        client = docker.from_env(timeout=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # without an engine, Docker's client leaves a socket open
         try:
-            return bool(client.ping())
+            with closing(docker.from_env(timeout=3)) as client:
+                return bool(client.ping())
+        except DockerException:
+            return False
         finally:
-            client.close()
-    return False
+            gc.collect()
 
 
 @contextmanager

@@ -72,8 +72,8 @@ class MaintenanceGate:
         """Prepares the refusal, once per change."""
         before, self._closed = self._closed, self._state.closed
         context = self._state.context
-        if self._closed != before:
-            log.info("maintenance", closed=self._closed, version=context.version, known=self._state.known)
+        if self._closed != before and self._state.known:
+            log.info("maintenance", closed=self._closed, version=context.version)
         problem = MaintenanceProblemSchema.of(context if self._state.known else None)
         self._body = problem.model_dump_json(exclude_unset=True).encode()
         self._until = context.expected_end.timestamp() if context.expected_end else None

@@ -218,7 +218,7 @@ def test_a_signal_ends_the_command_first_and_then_the_database(
         (os.killpg if whom == "group" else os.kill)(process.pid, number)
         output, errors = process.communicate(timeout=10)
 
-    assert output == "ended with a database\n"
+    assert output == "ended with a database\n", errors
     assert process.returncode == 5
     assert "Traceback" not in errors
     assert not PostgresServer(project / ".postgres").running

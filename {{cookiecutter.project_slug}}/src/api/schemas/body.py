@@ -1,5 +1,6 @@
 """What all request bodies have in common."""
 
+import decimal
 from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Any
@@ -20,6 +21,7 @@ def _written_as(what: str) -> Callable[[Any], Any]:
 
 
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]  # PostgreSQL stores any character but NUL
+Decimal = Annotated[decimal.Decimal, Field(strict=False)]
 Date = Annotated[date, Field(strict=False), BeforeValidator(_written_as("a date such as 2026-01-31"))]
 Moment = Annotated[
     AwareDatetime,

@@ -13,7 +13,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from src.domain.exceptions import ConflictError, DomainError, UnavailableError, ValidationError
 
 UNAVAILABLE = "The database is not available, try again later."
-NOT_MIGRATED = "The database lacks a table or a column of this service: run `quart db upgrade`."
+NOT_MIGRATED = (
+    "The database lacks a table or a column of this service: run `quart db upgrade`, "
+    "or first `quart db migrate` where no revision adds it."
+)
 _NOT_MIGRATED_STATES = ("42P01", "42703")  # undefined table, undefined column
 _UNAVAILABLE_CLASSES = ("08", "28", "3D", "53", "57")  # connection, login, no such database, resources, operator
 _FIELDS_OF_DETAIL = re.compile(r"Key \((?P<fields>[^)]+)\)=")
