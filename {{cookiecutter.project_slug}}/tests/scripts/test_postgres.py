@@ -18,13 +18,13 @@ from scripts.postgres import ROOT, VARIABLE, PostgresServer, temporary_server
 PRINT_URI = (sys.executable, "-c", f"import os; print(os.environ['{VARIABLE}'], flush=True)")
 
 # Says when it is ready, then waits; when it is told to end, it says whether the database still answers.
-WAIT = f"""
+WAIT = """
 import os, signal, socket, sys
 from sqlalchemy import make_url
 
 def end(*_):
-    query = make_url(os.environ["{VARIABLE}"]).query
-    socket.socket(socket.AF_UNIX).connect(f"{{query['host']}}/.s.PGSQL.{{query['port']}}")
+    query = make_url(os.environ["SQLALCHEMY_DATABASE_URI"]).query
+    socket.socket(socket.AF_UNIX).connect(query["host"] + "/.s.PGSQL." + query["port"])
     print("ended with a database", flush=True)
     sys.exit(5)
 
