@@ -45,11 +45,6 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     ".yaml": yaml.safe_load,
     ".json": json.loads,
 }
-    ".toml": tomllib.loads,
-    ".yml": yaml.safe_load,
-    ".yaml": yaml.safe_load,
-    ".json": json.loads,
-}
 
 
 @dataclass(frozen=True)
