@@ -25,6 +25,7 @@ HYPERCORN = ("hypercorn", "asgi:app", "--config", "hypercorn.toml", "--bind", "1
 UNREACHABLE = "postgresql://nobody@127.0.0.1:1/nothing"
 TO_START = 60.0  # seconds, on a machine that does much else
 TO_STOP = 30.0
+TO_WRITE = 5.0
 PASSED_ON = ("HOME", "LANG", "SYSTEMROOT", "TMPDIR")  # not the settings of whoever runs the tests
 
 # A controller with what a contract is tested with and no service has.
@@ -110,10 +111,18 @@ class Service:
         return os.pread(self._output.fileno(), 10_000_000, 0).decode()  # it appends where it is
 
     def events(self, **wanted: object) -> list[dict[str, Any]]:
-        """Lines of the JSON log that have these members, in the order they were written."""
-        lines = [line for line in self.output.splitlines() if line.startswith("{")]
-        events: list[dict[str, Any]] = [json.loads(line) for line in lines]
-        return [event for event in events if wanted.items() <= event.items()]
+        """Lines of the JSON log that have these members, in the order they were written.
+
+        Waits for the first: the line of a request is written after its answer was sent.
+        """
+        deadline = time.monotonic() + TO_WRITE
+        while True:
+            lines = [line for line in self.output.splitlines() if line.startswith("{") and line.endswith("}")]
+            events: list[dict[str, Any]] = [json.loads(line) for line in lines]
+            found = [event for event in events if wanted.items() <= event.items()]
+            if found or time.monotonic() > deadline:
+                return found
+            time.sleep(0.01)
 
     @property
     def resident_megabytes(self) -> float | None:

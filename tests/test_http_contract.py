@@ -305,6 +305,7 @@ def test_the_unexpected_is_logged_once_and_not_told(service: Service) -> None:
     (error,) = service.events(level="error", request_id="unexpected-1")
     assert reason in json.dumps(error["exception"])
     assert "probe.py" in json.dumps(error["exception"])
+    assert service.events(event="request", request_id="unexpected-1")
     mentioned = [line for line in service.output.splitlines() if "unexpected-1" in line]
     assert [json.loads(line)["event"] for line in mentioned] == ["unexpected error", "request"]
     assert "Traceback (most recent call last)" not in service.output
@@ -350,6 +351,16 @@ def test_what_a_query_asks_for_is_not_logged(service: Service) -> None:
 
     assert len(service.events(event="request", request_id="query", path="/v1/todo")) == 1
     assert "private" not in service.output
+
+
+@pytest.mark.parametrize("path", ["/v1/todo", "/nowhere", "/probe/failure"])
+def test_every_answer_has_the_headers_of_an_api(service: Service, path: str) -> None:
+    headers = service.get(path).headers
+
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert headers["Cache-Control"] == "no-store"
+    assert "Server" not in headers
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])

@@ -16,6 +16,7 @@ pytest_plugins = ["service"]
 QUART = ("quart", "run", "--port", "{port}")
 QUART_APP = ("quart", "--app", "src/app", "run", "--port", "{port}")
 URI = "SQLALCHEMY_DATABASE_URI"
+QUART_DEBUG = ("quart", "--debug")
 REFUSED: list[tuple[tuple[str, ...], dict[str, str], list[str]]] = [
     (HYPERCORN, {}, [f"{URI} is not set", "postgresql://user:password@", "make run"]),
     (QUART, {}, [f"{URI} is not set"]),
@@ -24,6 +25,8 @@ REFUSED: list[tuple[tuple[str, ...], dict[str, str], list[str]]] = [
     (HYPERCORN, {URI: "my hunter2"}, [f"{URI} is no database URL"]),
     (HYPERCORN, {URI: UNREACHABLE, "LOG_LEVEL": "LOUD"}, ["LOG_LEVEL", "'DEBUG', 'INFO'"]),
     (QUART_APP, {URI: UNREACHABLE, "DATABASE_POOL_SIZE": "many"}, ["DATABASE_POOL_SIZE"]),
+    (HYPERCORN, {URI: UNREACHABLE, "CORS_ORIGINS": "https://a.example/"}, ["CORS_ORIGINS", "'https://a.example/'"]),
+    ((*QUART_DEBUG, "run", "--host", "::"), {URI: UNREACHABLE}, ["debug mode on ::"]),
     (HYPERCORN, {"LOG_LEVEL": "LOUD", "DATABASE_POOL_SIZE": "0"}, [URI, "LOG_LEVEL", "POOL_SIZE"]),
 ]
 

@@ -1,5 +1,6 @@
 """All settings: from the environment first, then from `.env`; each is explained in `.env.example`."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +17,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 DatabaseURL = Annotated[
     URL, NoDecode, BeforeValidator(lambda value: value if isinstance(value, URL) else parse_url(value))
 ]
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]-]+")
 Seconds = Annotated[float, Field(gt=0)]
 
 
@@ -43,6 +45,7 @@ class Config(BaseSettings):
     SERVICE_PREFIX: str = ""
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     LOG_FORMAT: Literal["console", "json"] = "json"
+    ACCESS_LOG: bool = True
     CORS_ORIGINS: Annotated[tuple[str, ...], NoDecode] = ()
     MAINTENANCE_TOKEN: SecretStr | None = Field(default=None, min_length=16)
     MAINTENANCE_POLL_SECONDS: Seconds = 2.0
@@ -64,6 +67,16 @@ class Config(BaseSettings):
     @classmethod
     def _split_origins(cls, value: Any) -> Any:  # noqa: ANN401 - whatever the environment holds
         return [origin.strip() for origin in value.split(",") if origin.strip()] if isinstance(value, str) else value
+
+    @field_validator("CORS_ORIGINS")
+    @classmethod
+    def _require_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """A browser sends scheme, host and port, and nothing else would ever match: RFC 6454, section 6.1."""
+        for origin in value:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                msg = f"has {origin!r}, which is no origin such as https://app.example.com"
+                raise ValueError(msg)
+        return value
 
     @property
     def open_when_unknown(self) -> bool:

@@ -1,6 +1,7 @@
 """Puts the application together; read it as the table of contents."""
 
 import inspect
+import sys
 import warnings
 from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
@@ -12,13 +13,17 @@ from quart_schema import Info, QuartSchema, Server
 from src.api.controllers import blueprints
 from src.api.maintenance_gate import MaintenanceGate
 from src.api.middleware import ServicePrefixMiddleware
+from src.api.request_log import RequestLogMiddleware
 from src.api.requests import JSONRequest
+from src.api.security_headers import SecurityHeadersMiddleware
 from src.config import PROJECT, Config, ConfigurationError
 from src.cors import register_cors
 from src.dependency_container import DependencyContainer
 from src.error_handler import register_error_handlers
-from src.logging import configure_logging, register_request_log
+from src.logging import access_log, configure_logging
 from src.management import register_commands
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Service(Quart):
@@ -30,6 +35,12 @@ class Service(Quart):
         """A background task outlives its request, so it works outside of the request's transaction."""
         with self.container.database().outside_transaction():
             super().add_background_task(func, *args, **kwargs)
+
+    def run(self, host: str | None = None, port: int | None = None, *args: Any, **kwargs: Any) -> None:
+        """What `quart run` calls. In debug mode an error may show source code: to nobody but this machine."""
+        if kwargs.get("debug", self.debug) and host not in (None, *LOOPBACK):
+            sys.exit(f"Error: debug mode on {host} would show source code to strangers: leave out --debug or --host.")
+        super().run(host, port, *args, **kwargs)
 
 
 def create_app(config: Config) -> Service:
@@ -44,7 +55,6 @@ def create_app(config: Config) -> Service:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.container = DependencyContainer(config=config)
-    register_request_log(app)
     register_cors(app, config)
     register_error_handlers(app)
     for blueprint in blueprints():
@@ -105,7 +115,8 @@ def register_middleware(app: Service, config: Config) -> None:
         retry_after=config.MAINTENANCE_RETRY_AFTER,
         origins=config.CORS_ORIGINS,
     )
-    app.asgi_app = app.maintenance_gate  # type: ignore[assignment]
+    asgi_app = SecurityHeadersMiddleware(app.maintenance_gate)
+    app.asgi_app = RequestLogMiddleware(asgi_app, access_log(config))  # type: ignore[assignment]
 
 
 def _exempt_paths(app: Service) -> Iterator[str]:

@@ -154,6 +154,14 @@ def test_origins_are_separated_by_commas() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "given", ["https://a.example/", "a.example", "https://a.example/x", "https://*.example", "null"]
+)
+def test_what_is_no_origin_is_refused(given: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"CORS_ORIGINS has '.*', which is no origin such as https://"):
+        load(CORS_ORIGINS=f"https://b.example,{given}")
+
+
 def test_can_be_printed_without_giving_the_password_away() -> None:
     config = load(SQLALCHEMY_DATABASE_URI="postgresql://user:hidden@host/database")
 

@@ -15,6 +15,11 @@ Headers = list[tuple[bytes, bytes]]
 BODY_TIMEOUT = 5.0  # seconds
 
 
+def header(scope: Scope, name: bytes) -> bytes:
+    """The first header of this name, which is in lower case; empty where there is none."""
+    return next((value for key, value in scope["headers"] if key.lower() == name), b"")
+
+
 async def refuse(scope: Scope, send: Send, status: int, headers: Headers, body: bytes) -> None:
     """Answers an HTTP request, or a websocket handshake that the server can deny with a response."""
     kind = "http.response"

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from src.api.asgi import ASGIApplication, Headers, Message, Receive, Scope, Send, drop_body, refuse
+from src.api.asgi import ASGIApplication, Headers, Message, Receive, Scope, Send, drop_body, header, refuse
 from src.api.schemas.maintenance import MaintenanceProblemSchema
 from src.domain.maintenance_state import MaintenanceState
 
@@ -92,7 +92,7 @@ class MaintenanceGate:
             headers.append((b"x-maintenance-mode", b"1"))
         if self._origins:
             headers.append((b"vary", b"Origin"))
-            origin = _header(scope, b"origin")
+            origin = header(scope, b"origin")
             if origin in self._origins or (origin and b"*" in self._origins):
                 headers.append((b"access-control-allow-origin", origin))
                 headers.append((b"access-control-expose-headers", ", ".join(EXPOSED_HEADERS).encode()))
@@ -138,8 +138,4 @@ class _Socket:
 
 
 def _is_preflight(scope: Scope) -> bool:
-    return scope.get("method") == "OPTIONS" and bool(_header(scope, b"access-control-request-method"))
-
-
-def _header(scope: Scope, name: bytes) -> bytes:
-    return next((value for key, value in scope["headers"] if key.lower() == name), b"")
+    return scope.get("method") == "OPTIONS" and bool(header(scope, b"access-control-request-method"))

@@ -1,14 +1,10 @@
 """How a request is read before it reaches a controller."""
 
-import re
 from typing import Any
-from uuid import uuid4
 
 from pydantic import BaseModel
 from quart import Request
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
-
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
 class JSONRequest(Request):
@@ -28,12 +24,6 @@ class JSONRequest(Request):
     def on_json_loading_failed(self, error: Exception) -> Any:  # noqa: ANN401
         msg = "The body is not valid JSON"
         raise BadRequest(msg) from error
-
-
-def request_id(request: Request) -> str:
-    """The `X-Request-ID` of the caller, if it is one that can be logged as it is, else a new one."""
-    given_id = request.headers.get("X-Request-ID", "")
-    return given_id if _REQUEST_ID.fullmatch(given_id) else uuid4().hex
 
 
 def given(data: BaseModel) -> dict[str, Any]:

@@ -76,16 +76,3 @@ async def test_the_unexpected_is_logged_once_and_not_told(
     event = record.msg
     assert isinstance(event, dict)
     assert (event["request_id"], str(event["exc_info"])) == ("abc", secret)
-
-
-async def test_a_request_id_is_taken_over(client: Client) -> None:
-    response = await client.get("/health/live", headers={"X-Request-ID": "abc-1"})
-
-    assert response.headers["X-Request-ID"] == "abc-1"
-
-
-@pytest.mark.parametrize("given", ["", "a b", "x" * 129, "é"])
-async def test_a_request_id_that_cannot_be_logged_is_replaced(client: Client, given: str) -> None:
-    response = await client.get("/health/live", headers={"X-Request-ID": given})
-
-    assert len(response.headers["X-Request-ID"]) == 32
