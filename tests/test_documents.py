@@ -259,7 +259,10 @@ def test_the_page_of_settings_has_all_of_them_with_their_defaults(
     for name, cell in shown.items():
         value = cell.strip("`")
         if cell.startswith("`"):
-            assert str(defaults[name]).removesuffix(".0") == value, name
+            default = defaults[name]
+            assert (json.dumps(default) if isinstance(default, bool) else str(default)).removesuffix(".0") == value, (
+                name
+            )
         else:
             assert (defaults[name] in ("", [], None)) is (value == "none"), name
 
