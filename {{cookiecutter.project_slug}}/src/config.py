@@ -2,11 +2,12 @@
 
 import re
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
 from sqlalchemy import URL
 
 from src.infrastructure.databases.dialects import parse_url
@@ -96,12 +97,22 @@ class Config(BaseSettings):
         """Reads the environment and `.env`; arguments go first.
 
         Raises:
-            ConfigurationError: a setting is missing or wrong; one sentence for each.
+            ConfigurationError: a setting is missing, wrong or misspelt; one sentence for each.
         """
+        _refuse_misspelt_names(settings.get("_env_file", cls.model_config["env_file"]))
         try:
             return cls(**settings)
         except ValidationError as error:
             raise ConfigurationError(" ".join(_sentence(dict(details)) for details in error.errors())) from None
+
+
+def _refuse_misspelt_names(env_file: Any) -> None:  # noqa: ANN401 - what pydantic-settings takes
+    """`.env` may hold what is for others; what looks like a setting and is none would be ignored in silence."""
+    for name in map(str.upper, DotEnvSettingsSource(Config, env_file=env_file).env_vars):
+        near = get_close_matches(name, Config.model_fields, n=1, cutoff=0.85)
+        if near and name not in Config.model_fields:
+            msg = f".env has {name}, which is no setting: do you mean {near[0]}?"
+            raise ConfigurationError(msg)
 
 
 def _sentence(details: dict[str, Any]) -> str:

@@ -162,6 +162,24 @@ def test_what_is_no_origin_is_refused(given: str) -> None:
         load(CORS_ORIGINS=f"https://b.example,{given}")
 
 
+def test_a_misspelt_name_in_the_file_is_refused(tmp_path: Path) -> None:
+    settings = tmp_path / ".env"
+    settings.write_text(f"SQLALCHEMY_DATABASE_URI={URL}\nMAINTENACE_TOKEN=0123456789abcdef\n", encoding="utf-8")
+
+    with pytest.raises(
+        ConfigurationError, match="MAINTENACE_TOKEN, which is no setting: do you mean MAINTENANCE_TOKEN"
+    ):
+        Config.load(_env_file=settings)
+
+
+def test_what_others_keep_in_the_file_is_left_to_them(tmp_path: Path) -> None:
+    settings = tmp_path / ".env"
+    names = ["PORT=7001", "POSTGRES_PASSWORD=p", "COMPOSE_PROJECT_NAME=x", "log_level=ERROR", "AWS_SECRET_ACCESS_KEY=s"]
+    settings.write_text("\n".join([f"SQLALCHEMY_DATABASE_URI={URL}", *names, "export APP_ENV=development"]), "utf-8")
+
+    assert Config.load(_env_file=settings).LOG_LEVEL == "ERROR"
+
+
 def test_can_be_printed_without_giving_the_password_away() -> None:
     config = load(SQLALCHEMY_DATABASE_URI="postgresql://user:hidden@host/database")
 
