@@ -78,8 +78,9 @@ def test_the_readme_of_a_project_without_the_example_is_followed(generate: Gener
         reader.type("quart db upgrade")
         reader.follow(steps)
         check(reader)
+        reader.type("pytest --quiet tests/api/test_book.py", "…1 passed…")
 
-    assert len({block.file for block in steps} - {None}) == 5
+    assert len({block.file for block in steps} - {None}) == 6
 
 
 def test_the_example_is_removed_before_a_deployment(generate: Generate, reading: Reading) -> None:
