@@ -41,6 +41,7 @@ class Config(BaseSettings):
     DATABASE_CONNECT_TIMEOUT: Seconds = 5.0
     DATABASE_STATEMENT_TIMEOUT: Seconds = 30.0
     SERVICE_PREFIX: str = ""
+    API_DOCS: bool | None = None
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     LOG_FORMAT: Literal["console", "json"] = "json"
     CORS_ORIGINS: Annotated[tuple[str, ...], NoDecode] = ()
@@ -64,6 +65,11 @@ class Config(BaseSettings):
     @classmethod
     def _split_origins(cls, value: Any) -> Any:  # noqa: ANN401 - whatever the environment holds
         return [origin.strip() for origin in value.split(",") if origin.strip()] if isinstance(value, str) else value
+
+    @property
+    def serves_docs(self) -> bool:
+        """A map of the API is for those who build on it; in production somebody has to ask for it."""
+        return self.APP_ENV != "production" if self.API_DOCS is None else self.API_DOCS
 
     @property
     def open_when_unknown(self) -> bool:
