@@ -25,7 +25,6 @@ OPTIONS = (
     "--no-sandbox",  # tests may run as root, and open nothing but what they serve themselves
     "--disable-dev-shm-usage",
     "--disable-background-networking",
-    "--no-first-run",
     "--window-size=1280,1600",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
     "--remote-debugging-port=0",
@@ -60,7 +59,7 @@ class Page:
         self._count += 1
         self._connection.send(json.dumps({"id": self._count, "method": method, "params": parameters}))
         while True:
-            message = json.loads(self._connection.recv(timeout=TO_ANSWER))
+            message = json.loads(self._connection.recv(timeout=2 * TO_ANSWER))
             if message.get("id") == self._count:
                 if "error" in message:
                     raise RuntimeError(f"{method}: {message['error']}")
@@ -76,7 +75,7 @@ class Page:
         return answer["result"].get("value")
 
     def wait_for(self, expression: str) -> Any:  # noqa: ANN401
-        return self.evaluate(WAIT % (TO_ANSWER * 500, expression))
+        return self.evaluate(WAIT % (TO_ANSWER * 1000, expression))
 
     def open(self, url: str) -> None:
         self.send("Page.navigate", url=url)

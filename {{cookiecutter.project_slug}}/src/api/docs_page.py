@@ -2,6 +2,7 @@
 
 from html import escape
 from importlib.resources import files
+from mimetypes import add_type
 
 from quart import Quart, Response, ResponseReturnValue, send_from_directory, url_for
 from quart_schema import hide
@@ -42,6 +43,7 @@ SwaggerUIBundle({
 def register_docs_page(app: Quart, title: str) -> None:
     """Shows the document of the endpoint `openapi` at /docs, under whatever prefix the request came."""
     assets = str(files("flask_swagger_ui") / "dist")
+    add_type("text/javascript", ".js")  # Windows may take scripts for something that browsers do not run
 
     @app.get("/docs")
     @hide

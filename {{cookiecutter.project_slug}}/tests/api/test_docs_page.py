@@ -1,3 +1,4 @@
+import mimetypes
 import re
 
 import pytest
@@ -45,6 +46,15 @@ async def test_the_title_is_the_name_of_the_service(app: Service, config: Config
     page = await (await other.test_client().get("/docs")).get_data(as_text=True)
 
     assert "<title>&lt;b&gt;{Q&amp;A}&lt;/b&gt;</title>" in page
+
+
+async def test_scripts_are_scripts_whatever_the_machine_takes_them_for(app: Service, config: Config) -> None:
+    mimetypes.add_type("text/plain", ".js")
+    other = create_app(config)
+
+    response = await other.test_client().get("/docs/assets/swagger-ui-bundle.js")
+
+    assert response.mimetype == "text/javascript"
 
 
 async def test_a_browser_may_keep_an_asset_and_ask_whether_it_is_still_the_same(client: Client) -> None:
