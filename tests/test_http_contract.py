@@ -74,7 +74,7 @@ def _uri(postgres: Postgres) -> str:
 
 @pytest.fixture(name="service", scope="module")
 def _service(probed_project: Path, commands: Commands, uri: str) -> Iterator[Service]:
-    settings = {"APP_ENV": "production", "LOG_FORMAT": "json"}
+    settings = {"APP_ENV": "production", "API_DOCS": "true", "LOG_FORMAT": "json"}
     with commands.serving(probed_project, SQLALCHEMY_DATABASE_URI=uri, **settings) as service:
         yield service
 

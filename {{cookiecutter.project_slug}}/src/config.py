@@ -44,6 +44,7 @@ class Config(BaseSettings):
     DATABASE_CONNECT_TIMEOUT: Seconds = 5.0
     DATABASE_STATEMENT_TIMEOUT: Seconds = 30.0
     SERVICE_PREFIX: str = ""
+    API_DOCS: bool | None = None
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     LOG_FORMAT: Literal["console", "json"] = "json"
     ACCESS_LOG: bool = True
@@ -78,6 +79,11 @@ class Config(BaseSettings):
                 msg = f"has {origin!r}, which is no origin such as https://app.example.com"
                 raise ValueError(msg)
         return value
+
+    @property
+    def serves_docs(self) -> bool:
+        """A map of the API is for those who build on it; in production somebody has to ask for it."""
+        return self.APP_ENV != "production" if self.API_DOCS is None else self.API_DOCS
 
     @property
     def open_when_unknown(self) -> bool:

@@ -11,6 +11,7 @@ from quart import Quart
 from quart_schema import Info, QuartSchema, Server
 
 from src.api.controllers import blueprints
+from src.api.docs_page import register_docs_page
 from src.api.maintenance_gate import MaintenanceGate
 from src.api.middleware import ServicePrefixMiddleware
 from src.api.request_log import RequestLogMiddleware
@@ -84,12 +85,16 @@ def inject_dependencies(app: Service) -> None:
 def register_openapi(app: Quart, config: Config) -> None:
     QuartSchema(
         app,
+        openapi_path="/openapi.json" if config.serves_docs else None,
+        swagger_ui_path=None,  # it would load the page from elsewhere
         redoc_ui_path=None,
         scalar_ui_path=None,
         info=Info(title=config.SERVICE_NAME, version=PROJECT["version"], description=PROJECT["description"]),
         servers=[Server(url=config.SERVICE_PREFIX or "/")],
         conversion_preference="pydantic",
     )
+    if config.serves_docs:
+        register_docs_page(app, config.SERVICE_NAME)
 
 
 def register_lifespan(app: Service) -> None:

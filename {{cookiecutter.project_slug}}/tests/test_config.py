@@ -112,6 +112,7 @@ def test_takes_the_database_urls_that_are_around(given: str, taken: str) -> None
         ("DATABASE_POOL_SIZE", "0", "should be greater than or equal to 1."),
         ("DATABASE_CONNECT_TIMEOUT", "soon", "should be a valid number"),
         ("SERVICE_PREFIX", "a b", "must be a plain path such as example"),
+        ("API_DOCS", "perhaps", "should be a valid boolean"),
     ],
 )
 def test_a_wrong_setting_is_one_sentence_without_its_value(name: str, value: str, sentence: str) -> None:
@@ -145,6 +146,24 @@ def test_slashes_around_the_prefix_do_not_matter(given: str) -> None:
 @pytest.mark.parametrize(("given", "taken"), [("", ""), ("/", ""), ("/a//b/", "/a/b")])
 def test_a_prefix_may_be_missing_or_deep(given: str, taken: str) -> None:
     assert taken == load(SERVICE_PREFIX=given).SERVICE_PREFIX
+
+
+@pytest.mark.parametrize(
+    ("app_env", "given", "served"),
+    [
+        ("development", "", True),
+        ("testing", "", True),
+        ("production", "", False),
+        ("production", "true", True),
+        ("development", "false", False),
+    ],
+)
+def test_the_api_is_documented_except_in_production(
+    app_env: str, given: str, *, served: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_DOCS", given)
+
+    assert load(APP_ENV=app_env).serves_docs is served
 
 
 def test_origins_are_separated_by_commas() -> None:
