@@ -41,6 +41,7 @@ class Config(BaseSettings):
     DATABASE_CONNECT_TIMEOUT: Seconds = 5.0
     DATABASE_STATEMENT_TIMEOUT: Seconds = 30.0
     SERVICE_PREFIX: str = ""
+    PROXY_HOPS: int = Field(default=0, ge=0)
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     LOG_FORMAT: Literal["console", "json"] = "json"
     CORS_ORIGINS: Annotated[tuple[str, ...], NoDecode] = ()

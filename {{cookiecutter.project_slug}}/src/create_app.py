@@ -12,6 +12,8 @@ from quart_schema import Info, QuartSchema, Server
 from src.api.controllers import blueprints
 from src.api.maintenance_gate import MaintenanceGate
 from src.api.middleware import ServicePrefixMiddleware
+from src.api.openapi import OpenAPI
+from src.api.proxy_headers import ProxyHeadersMiddleware
 from src.api.requests import JSONRequest
 from src.config import PROJECT, Config, ConfigurationError
 from src.cors import register_cors
@@ -78,6 +80,7 @@ def register_openapi(app: Quart, config: Config) -> None:
         scalar_ui_path=None,
         info=Info(title=config.SERVICE_NAME, version=PROJECT["version"], description=PROJECT["description"]),
         servers=[Server(url=config.SERVICE_PREFIX or "/")],
+        openapi_provider_class=OpenAPI,
         conversion_preference="pydantic",
     )
 
@@ -105,7 +108,10 @@ def register_middleware(app: Service, config: Config) -> None:
         retry_after=config.MAINTENANCE_RETRY_AFTER,
         origins=config.CORS_ORIGINS,
     )
-    app.asgi_app = app.maintenance_gate  # type: ignore[assignment]
+    asgi_app = app.maintenance_gate
+    if config.PROXY_HOPS:
+        asgi_app = ProxyHeadersMiddleware(asgi_app, config.PROXY_HOPS)
+    app.asgi_app = asgi_app  # type: ignore[method-assign]
 
 
 def _exempt_paths(app: Service) -> Iterator[str]:
