@@ -45,7 +45,7 @@ class ProxyHeadersMiddleware:
 
 
 def _in_front(scope: Scope, trusted: dict[str, str]) -> Scope:
-    prefix = _prefix(trusted.get("x-forwarded-prefix", ""))
+    prefix = _prefix(trusted.get("x-forwarded-prefix", "")) if scope["path"].startswith("/") else ""
     return {
         **scope,
         "client": _client(trusted.get("x-forwarded-for", "")) or scope.get("client"),

@@ -155,6 +155,13 @@ async def test_what_is_no_plain_path_is_no_prefix(value: str) -> None:
     assert (shown["root_path"], shown["path"]) == ("", "/v1/todo")
 
 
+@pytest.mark.parametrize("path", ["*", "http://service/v1/todo"])
+async def test_a_prefix_goes_in_front_of_paths_only(path: str) -> None:
+    shown = await seen(1, ("X-Forwarded-Prefix", "/example"), path=path)
+
+    assert (shown.get("root_path", ""), shown["path"]) == ("", path)
+
+
 async def test_lifespan_passes_through() -> None:
     scope = {"type": "lifespan"}
     seen: list[Scope] = []
