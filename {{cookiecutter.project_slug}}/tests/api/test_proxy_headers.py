@@ -25,7 +25,7 @@ UNUSED: Any = None
 
 
 async def seen(hops: int, *headers: tuple[str, str], kind: str = "http", **scope: Any) -> dict[str, Any]:
-    """What the application is shown of a request for http://service/v1/todo with these headers."""
+    """What the application is shown of a request for http://service/v1/thing with these headers."""
     shown: dict[str, Any] = {}
 
     async def application(scope: Scope, _receive: Receive, _send: Send) -> None:
@@ -33,7 +33,7 @@ async def seen(hops: int, *headers: tuple[str, str], kind: str = "http", **scope
 
     lines = [(b"Host", b"service"), *((name.encode("latin1"), value.encode("latin1")) for name, value in headers)]
     scheme = "ws" if kind == "websocket" else "http"
-    request = {"type": kind, "scheme": scheme, "path": "/v1/todo", "client": PEER, "headers": lines, **scope}
+    request = {"type": kind, "scheme": scheme, "path": "/v1/thing", "client": PEER, "headers": lines, **scope}
     await ProxyHeadersMiddleware(application, hops)(request, UNUSED, UNUSED)
     return shown
 
@@ -139,10 +139,10 @@ async def test_a_prefix_is_in_front_of_the_path_and_of_a_prefix_of_the_server(va
     prefix = value.rstrip("/")
 
     bare = await seen(1, ("X-Forwarded-Prefix", value))
-    mounted = await seen(1, ("X-Forwarded-Prefix", value), root_path="/inner", path="/inner/v1/todo")
+    mounted = await seen(1, ("X-Forwarded-Prefix", value), root_path="/inner", path="/inner/v1/thing")
 
-    assert (bare["root_path"], bare["path"]) == (prefix, f"{prefix}/v1/todo")
-    assert (mounted["root_path"], mounted["path"]) == (f"{prefix}/inner", f"{prefix}/inner/v1/todo")
+    assert (bare["root_path"], bare["path"]) == (prefix, f"{prefix}/v1/thing")
+    assert (mounted["root_path"], mounted["path"]) == (f"{prefix}/inner", f"{prefix}/inner/v1/thing")
 
 
 @pytest.mark.parametrize(
@@ -152,10 +152,10 @@ async def test_a_prefix_is_in_front_of_the_path_and_of_a_prefix_of_the_server(va
 async def test_what_is_no_plain_path_is_no_prefix(value: str) -> None:
     shown = await seen(1, ("X-Forwarded-Prefix", value))
 
-    assert (shown["root_path"], shown["path"]) == ("", "/v1/todo")
+    assert (shown["root_path"], shown["path"]) == ("", "/v1/thing")
 
 
-@pytest.mark.parametrize("path", ["*", "http://service/v1/todo"])
+@pytest.mark.parametrize("path", ["*", "http://service/v1/thing"])
 async def test_a_prefix_goes_in_front_of_paths_only(path: str) -> None:
     shown = await seen(1, ("X-Forwarded-Prefix", "/example"), path=path)
 
