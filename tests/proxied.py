@@ -21,6 +21,7 @@ PAGE, UNSTRIPPED, STRIPPED, ADDING = (
 )
 LOCATION = "    location / {\n        proxy_pass http://service;\n    }\n"
 COMMON = {"APP_ENV": "development", "LOG_FORMAT": "json"}
+SMALL_LIMIT = 10  # bytes
 SITES = ("at the root", "unstripped", "stripped", "stripped and unstripped", "two proxies")
 
 # A controller that tells what it sees.
@@ -124,7 +125,7 @@ def _services(generate: Generate, commands: Commands, postgres: Postgres) -> Ite
     controller = project / "src" / "api" / "controllers" / "way.py"
     controller.write_text(CONTROLLER, encoding="utf-8")
     settings = {
-        "": {},
+        "": {"MAX_CONTENT_LENGTH": str(SMALL_LIMIT)},
         "1": {"PROXY_HOPS": "1"},
         "1 /example": {"PROXY_HOPS": "1", "SERVICE_PREFIX": "/example"},
         "2": {"PROXY_HOPS": "2"},
