@@ -285,12 +285,3 @@ def test_kubernetes_is_told_the_prefix_and_takes_nothing_off() -> None:
     assert container["env"] == [{"name": "SERVICE_PREFIX", "value": "example"}]
     probes = [container[name]["httpGet"]["path"] for name in ("livenessProbe", "readinessProbe")]
     assert probes == ["/example/health/live", "/example/health/ready"]
-
-
-def test_nginx_passes_the_path_on_as_it_is() -> None:
-    location, table = fragments("service-prefix.md", "nginx")
-
-    assert location.startswith("location /example/ {\n")
-    assert "proxy_pass http://127.0.0.1:7000;\n" in location
-    for text in (location, table):
-        assert re.fullmatch(r"[^{}]+\{\n(?:    [^;{}]+;\n)+\}\n", text)

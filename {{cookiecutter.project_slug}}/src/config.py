@@ -45,6 +45,7 @@ class Config(BaseSettings):
     DATABASE_STATEMENT_TIMEOUT: Seconds = 30.0
     SERVICE_PREFIX: str = ""
     API_DOCS: bool | None = None
+    PROXY_HOPS: int = Field(default=0, ge=0)
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     LOG_FORMAT: Literal["console", "json"] = "json"
     ACCESS_LOG: bool = True

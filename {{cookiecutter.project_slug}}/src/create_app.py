@@ -14,6 +14,8 @@ from src.api.controllers import blueprints
 from src.api.docs_page import register_docs_page
 from src.api.maintenance_gate import MaintenanceGate
 from src.api.middleware import ServicePrefixMiddleware
+from src.api.openapi import OpenAPI
+from src.api.proxy_headers import ProxyHeadersMiddleware
 from src.api.request_log import RequestLogMiddleware
 from src.api.requests import JSONRequest
 from src.api.security_headers import SecurityHeadersMiddleware
@@ -91,6 +93,7 @@ def register_openapi(app: Quart, config: Config) -> None:
         scalar_ui_path=None,
         info=Info(title=config.SERVICE_NAME, version=PROJECT["version"], description=PROJECT["description"]),
         servers=[Server(url=config.SERVICE_PREFIX or "/")],
+        openapi_provider_class=OpenAPI,
         conversion_preference="pydantic",
     )
     if config.serves_docs:
@@ -121,7 +124,10 @@ def register_middleware(app: Service, config: Config) -> None:
         origins=config.CORS_ORIGINS,
     )
     asgi_app = SecurityHeadersMiddleware(app.maintenance_gate)
-    app.asgi_app = RequestLogMiddleware(asgi_app, access_log(config))  # type: ignore[assignment]
+    asgi_app = RequestLogMiddleware(asgi_app, access_log(config))
+    if config.PROXY_HOPS:
+        asgi_app = ProxyHeadersMiddleware(asgi_app, config.PROXY_HOPS)
+    app.asgi_app = asgi_app  # type: ignore[method-assign]
 
 
 def _exempt_paths(app: Service) -> Iterator[str]:
