@@ -16,7 +16,7 @@ from service import UNREACHABLE, Commands
 pytest_plugins = ["service"]
 
 OLDEST = "1.30"  # which knows `sleep` of preStop
-ANSWERS = (
+ANSWERS: tuple[dict[str, Any], ...] = (
     {},
     {"service_prefix": "/team/example/"},
     {"project_slug": "under__score-" + "x" * 37, "include_todo_example": False},
@@ -184,7 +184,9 @@ def test_probes_ask_what_the_service_answers(manifests: Manifests, commands: Com
     started, alive, ready = (container[probe]["httpGet"]["path"] for probe in PROBES)
     settings = {each["name"]: each["value"] for each in container["env"] if "value" in each}
 
-    with commands.serving(manifests.project, answers=started, SQLALCHEMY_DATABASE_URI=UNREACHABLE, **settings) as service:
+    settings["SQLALCHEMY_DATABASE_URI"] = UNREACHABLE
+
+    with commands.serving(manifests.project, answers=started, **settings) as service:
         assert service.get(alive).status_code == 200
         answer = service.get(ready)
 

@@ -1,17 +1,15 @@
 """docs/scaling-out.md: what it counts, and what it says about an update that rolls."""
 
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import yaml
 from bouncer import PAGE, fragment
 from conftest import Generate
 from database_server import Database
-from service import Commands, Postgres, Service, note
+from service import Commands, Postgres, note
 from workers import Ask, Load, serving, until
 
 pytest_plugins = ["service", "database_server"]
@@ -74,13 +72,11 @@ def test_what_kubernetes_may_start_fits_into_max_connections(project: Path) -> N
     instances = most + surge + 1  # that is being stopped
     needed = instances * (pool + 1) + 1  # for the migration
 
-    assert f"{instances} × {pool + 1} + 1 = {needed}" in PAGE.read_text("utf-8")
+    assert f"{instances} \N{MULTIPLICATION SIGN} ({pool} + 1) + 1 = {needed}" in PAGE.read_text("utf-8")
     assert needed <= 100 - 3  # PostgreSQL's max_connections without those kept for superusers
 
 
-def test_old_and_new_instances_serve_during_an_update(
-    project: Path, newer: Path, commands: Commands, uri: str
-) -> None:
+def test_old_and_new_instances_serve_during_an_update(project: Path, newer: Path, commands: Commands, uri: str) -> None:
     """The new one is ready when the migration is done; the old one stays so, though it does not know the revision."""
     settings = {"SQLALCHEMY_DATABASE_URI": uri}
     with commands.serving(project, **settings) as old, commands.serving(newer, **settings) as new:

@@ -80,11 +80,12 @@ def engine_options(url: URL, options: DatabaseOptions) -> dict[str, Any]:
 
 def control_connection_arguments(url: URL, options: DatabaseOptions) -> dict[str, Any]:
     """Arguments of `asyncpg.connect` for a connection outside of the pool, to the same database."""
-    _, arguments = url.get_dialect()().create_connect_args(url)
-    arguments |= session_arguments(url, f"{options.application_name[:50]} gate", statement_timeout="1000")
+    _, given = url.get_dialect()().create_connect_args(url)
+    session = session_arguments(url, f"{options.application_name[:50]} gate", statement_timeout="1000")
+    arguments = {**given, **session, "statement_cache_size": 0}
     for name in ("prepared_statement_cache_size", "prepared_statement_name_func", "async_creator_fn", MARK):
         arguments.pop(name, None)  # SQLAlchemy's own, and ours
-    return {**arguments, "statement_cache_size": 0}
+    return arguments
 
 
 def transaction_isolation(url: URL) -> str:

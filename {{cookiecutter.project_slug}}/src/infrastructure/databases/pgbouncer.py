@@ -1,4 +1,4 @@
-"""`?pgbouncer=true` in a database URL: every transaction may get another session of PostgreSQL, so none keeps anything."""
+"""`?pgbouncer=true` in a database URL: a transaction may get any session of PostgreSQL, so nothing is kept in one."""
 
 from typing import Any
 
