@@ -19,7 +19,8 @@ from engine import refuse
 from pages import blocks
 from service import TO_START, free_port
 
-PASSWORD = "hunter2"  # noqa: S105
+MARK = "?pgbouncer=true"
+USERS = '"service" "password"'  # as the page says
 PAGE = ROOT / "docs" / "scaling-out.md"
 # Quiet, and nothing outside of its folder.
 OF_TESTS = "unix_socket_dir =\nlogfile =\n"
@@ -29,6 +30,11 @@ def fragment(name: str) -> str:
     """The code of the page that has this name in it."""
     (text,) = [block.text for block in blocks(PAGE) if name in block.text]
     return text
+
+
+def address(port: int) -> str:
+    """The URI of the page, where this test's PgBouncer listens."""
+    return fragment(MARK).strip().split("'")[1].replace(":6432", f":{port}")
 
 
 def configuration(server: str, port: int, changes: Mapping[str, str]) -> str:
@@ -51,21 +57,29 @@ def configuration(server: str, port: int, changes: Mapping[str, str]) -> str:
 
 @contextmanager
 def pgbouncer(server: str, **changes: str) -> Iterator[str]:
-    """The URI that leads through it, without `pgbouncer=true`."""
+    """The URI that leads through it, as the page has it."""
+    program, port = installed(), free_port()
+    with TemporaryDirectory() as folder:
+        write(Path(folder), "pgbouncer.ini", configuration(server, port, changes))
+        write(Path(folder), "userlist.txt", USERS)
+        user = ["--user", "nobody"] if os.geteuid() == 0 else []  # it refuses to be root
+        with subprocess.Popen([program, "--quiet", *user, "pgbouncer.ini"], cwd=folder) as process:
+            try:
+                wait_for(port)
+                yield address(port)
+            finally:
+                process.terminate()
+
+
+def installed() -> str:
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         refuse("NO PGBOUNCER IS INSTALLED: nothing is tested through one")
-    port = free_port()
-    with TemporaryDirectory() as folder:
-        write(Path(folder), "pgbouncer.ini", configuration(server, port, changes))
-        write(Path(folder), "userlist.txt", f'"service" "{PASSWORD}"\n')
-        user = ["--user", "nobody"] if os.geteuid() == 0 else []  # it refuses to be root
-        with subprocess.Popen([str(program), "--quiet", *user, "pgbouncer.ini"], cwd=folder) as process:
-            try:
-                wait_for(port)
-                yield f"postgresql://service:{PASSWORD}@127.0.0.1:{port}/service"
-            finally:
-                process.terminate()
+    return str(program)
+
+
+def version() -> str:
+    return subprocess.run([installed(), "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
 
 
 def write(folder: Path, name: str, text: str) -> None:

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from bouncer import fragment, pgbouncer
+from bouncer import MARK, PAGE, USERS, fragment, pgbouncer, version
 from conftest import Generate
 from database_server import Database
 from faults import Proxy
@@ -88,17 +88,16 @@ def _extended(generate: Generate) -> Path:
 @pytest.fixture(name="migrated", scope="module")
 def _migrated(bouncer: str, extended: Path, commands: Commands) -> str:
     """The URI of the service, after three instances at once have migrated."""
-    uri = f"{bouncer}?pgbouncer=true"
 
     def upgrade(_: int) -> str:
-        result = commands.run(extended, "quart", "db", "upgrade", SQLALCHEMY_DATABASE_URI=uri)
+        result = commands.run(extended, "quart", "db", "upgrade", SQLALCHEMY_DATABASE_URI=bouncer)
         return result.stderr if result.returncode else ""
 
     with ThreadPoolExecutor(3) as pool:
         failures = "".join(pool.map(upgrade, range(3)))
     if failures:
         raise RuntimeError(failures)
-    return uri
+    return bouncer
 
 
 @pytest.fixture(name="instances", scope="module")
@@ -106,6 +105,10 @@ def _instances(migrated: str, extended: Path, commands: Commands) -> Iterator[li
     settings = {"SQLALCHEMY_DATABASE_URI": migrated, "APP_ENV": "development"}
     with serving(commands, extended, settings, settings) as services:
         yield services
+
+
+def test_the_page_says_who_may_log_in() -> None:
+    assert f"`auth_file` has the line `{USERS}`" in PAGE.read_text(encoding="utf-8")
 
 
 def test_three_instances_migrate_at_once(migrated: str, extended: Path, commands: Commands) -> None:
@@ -120,7 +123,8 @@ def test_each_client_gets_the_answers_to_its_own_questions(instances: list[Servi
     with connected(*ports) as clients, ThreadPoolExecutor(CLIENTS) as pool:
         asked = sum(pool.map(lives_of_todos, clients, range(CLIENTS)))
 
-    note(f"pgbouncer: {asked} requests of {CLIENTS} clients at once, {asked / (time.monotonic() - started):.0f}/s")
+    per_second = asked / (time.monotonic() - started)
+    note(f"pgbouncer: {version()}, {asked} requests of {CLIENTS} clients at once, {per_second:.0f}/s")
     assert asked == CLIENTS * ROUNDS * 8
 
 
@@ -148,7 +152,7 @@ def test_all_share_the_sessions_of_the_pool_and_leave_nothing_in_them(
     instances: list[Service], bouncer: str, commands: Commands
 ) -> None:
     assert {service.get("/health/ready").status_code for service in instances} == {200}
-    database = Database(commands, bouncer)
+    database = Database(commands, bouncer.removesuffix(MARK))
 
     with ThreadPoolExecutor(SESSIONS) as pool:
         rows = [row.split("|") for row in pool.map(database.query, [LEFT] * SESSIONS)]
@@ -175,14 +179,14 @@ def test_a_column_of_another_type_is_read_at_once(instances: list[Service], boun
     path = f"/v1/todo/{created['id']}"
     read = [instances[0].get(path).json() for _ in range(20)]  # by each connection of its pool
 
-    Database(commands, bouncer).query("ALTER TABLE todo ALTER id TYPE bigint")
+    Database(commands, bouncer.removesuffix(MARK)).query("ALTER TABLE todo ALTER id TYPE bigint")
 
     assert [*read, instances[0].get(path).json()] == [created] * 21
 
 
 def test_the_settings_are_those_of_the_role(bouncer: str, commands: Commands) -> None:
     names = ("statement_timeout", "idle_in_transaction_session_timeout", "jit")
-    database = Database(commands, bouncer)
+    database = Database(commands, bouncer.removesuffix(MARK))
 
     assert [database.query(f"SHOW {name}") for name in names] == ["30s", "1min", "off"]
 
@@ -190,7 +194,7 @@ def test_the_settings_are_those_of_the_role(bouncer: str, commands: Commands) ->
 def test_a_request_that_gets_no_session_in_time_is_503(
     instances: list[Service], bouncer: str, commands: Commands
 ) -> None:
-    database = Database(commands, bouncer)
+    database = Database(commands, bouncer.removesuffix(MARK))
     with ExitStack() as stack:
         for _ in range(SESSIONS):
             stack.enter_context(database.transaction("SELECT 1"))
@@ -202,7 +206,8 @@ def test_a_request_that_gets_no_session_in_time_is_503(
 
 
 def test_without_the_mark_it_says_what_pgbouncer_refuses(bouncer: str, extended: Path, commands: Commands) -> None:
-    result = commands.run(extended, "quart", "db", "current", SQLALCHEMY_DATABASE_URI=bouncer)
+    unmarked = bouncer.removesuffix(MARK)
+    result = commands.run(extended, "quart", "db", "current", SQLALCHEMY_DATABASE_URI=unmarked)
 
     assert result.returncode == 1
     assert "unsupported startup parameter" in result.stderr
