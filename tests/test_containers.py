@@ -214,6 +214,20 @@ def test_the_health_check_knows_the_prefix(prefix: str, image: str) -> None:
     assert elsewhere.returncode == 1
 
 
+def test_it_works_with_the_rights_that_it_has_in_kubernetes(image: str) -> None:
+    """None, and no file that it could write: see deploy/kubernetes/deployment.yml."""
+    confined = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
+    uri = f"SQLALCHEMY_DATABASE_URI={UNREACHABLE}"
+
+    with container(image, *confined) as name:
+        check = ["docker", "exec", name, *CHECK]
+        wait_until("0", "sh", "-c", '"$@" >/dev/null 2>&1; echo $?', "sh", *check)
+    migration = run("docker", "run", "--rm", "--env", uri, *confined, image, "quart", "db", "upgrade")
+
+    assert (migration.returncode, migration.stderr.count("\n")) == (1, 1)
+    assert "The database cannot be reached" in migration.stderr
+
+
 def test_the_health_check_fails_with_a_sentence_where_nothing_answers(image: str) -> None:
     result = run("docker", "run", "--rm", image, *CHECK)
 

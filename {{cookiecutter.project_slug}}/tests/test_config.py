@@ -92,6 +92,7 @@ def test_is_in_production_unless_somebody_says_otherwise() -> None:
         ("postgresql://u:p@h/d?sslmode=require&a=b", "postgresql+asyncpg://u:p@h/d?a=b&ssl=require"),
         ("postgresql://u:50%25%40@h/d", "postgresql+asyncpg://u:50%25%40@h/d"),
         ("postgresql://u@/d?host=/run/postgresql", "postgresql+asyncpg://u@/d?host=%2Frun%2Fpostgresql"),
+        ("postgresql://u@h/d?pgbouncer=true", "postgresql+asyncpg://u@h/d?pgbouncer=true"),
         ("sqlite:///x.db", "sqlite+aiosqlite:///x.db"),
     ],
 )
@@ -107,6 +108,7 @@ def test_takes_the_database_urls_that_are_around(given: str, taken: str) -> None
         ("SQLALCHEMY_DATABASE_URI", "oracle://u:hidden@h/d", "has the scheme oracle://, expected postgresql://"),
         ("SQLALCHEMY_DATABASE_URI", "postgresql+psycopg://u:hidden@h/d", "has the scheme postgresql+psycopg://"),
         ("SQLALCHEMY_DATABASE_URI", "u:hidden@h", "is no database URL, expected postgresql://"),
+        ("SQLALCHEMY_DATABASE_URI", "postgresql://u:hidden@h/d?pgbouncer=no", "has pgbouncer= with a value other than"),
         ("LOG_LEVEL", "LOUD", "should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'."),
         ("APP_ENV", "staging", "should be 'development', 'testing' or 'production'."),
         ("DATABASE_POOL_SIZE", "0", "should be greater than or equal to 1."),

@@ -11,6 +11,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import ArgumentError
 
+from src.infrastructure.databases.pgbouncer import MARK, session_arguments, through_pgbouncer
+
 _ASYNC_DRIVERS = {
     "postgresql": "asyncpg",
     "postgres": "asyncpg",
@@ -51,6 +53,7 @@ def parse_url(value: str) -> URL:
     url = url.set(drivername=f"{'postgresql' if name == 'postgres' else name}+{wanted}")
     if wanted == "asyncpg" and "sslmode" in url.query:
         url = url.update_query_dict({"ssl": url.query["sslmode"]}).difference_update_query(["sslmode"])
+    through_pgbouncer(url)
     return url
 
 
@@ -62,7 +65,6 @@ def engine_options(url: URL, options: DatabaseOptions) -> dict[str, Any]:
     if url.get_backend_name() != "postgresql":
         return pool
     server_settings = {
-        "application_name": options.application_name[:63],
         "idle_in_transaction_session_timeout": "60s",  # a transaction forgotten by a bug must not hold its locks
         "jit": "off",  # asyncpg's own catalogue queries take seconds with it
         "statement_timeout": str(int(options.statement_timeout * 1000)),
@@ -71,18 +73,19 @@ def engine_options(url: URL, options: DatabaseOptions) -> dict[str, Any]:
         "timeout": options.connect_timeout,
         # Where the server does not end a statement in time, it cannot be reached any more.
         "command_timeout": options.statement_timeout + 1 if options.statement_timeout else None,
-        "server_settings": server_settings,
+        **session_arguments(url, options.application_name[:63], **server_settings),
     }
     return pool | {"connect_args": connect_args}
 
 
 def control_connection_arguments(url: URL, options: DatabaseOptions) -> dict[str, Any]:
     """Arguments of `asyncpg.connect` for a connection outside of the pool, to the same database."""
-    _, arguments = url.get_dialect()().create_connect_args(url)
-    for name in ("prepared_statement_cache_size", "prepared_statement_name_func", "async_creator_fn"):
-        arguments.pop(name, None)  # SQLAlchemy's own
-    server_settings = {"application_name": f"{options.application_name[:50]} gate", "statement_timeout": "1000"}
-    return {**arguments, "server_settings": server_settings, "statement_cache_size": 0}
+    _, given = url.get_dialect()().create_connect_args(url)
+    session = session_arguments(url, f"{options.application_name[:50]} gate", statement_timeout="1000")
+    arguments = {**given, **session, "statement_cache_size": 0}
+    for name in ("prepared_statement_cache_size", "prepared_statement_name_func", "async_creator_fn", MARK):
+        arguments.pop(name, None)  # SQLAlchemy's own, and ours
+    return arguments
 
 
 def transaction_isolation(url: URL) -> str:

@@ -14,6 +14,7 @@ from src.domain.service_context import ServiceContext
 from src.infrastructure.databases.database import Database
 from src.infrastructure.databases.dialects import control_connection_arguments, is_postgresql
 from src.infrastructure.databases.errors import NotMigratedError
+from src.infrastructure.databases.pgbouncer import through_pgbouncer
 from src.infrastructure.repositories.service_context_repository import CHANNEL, READ, context_of
 
 READ_TIMEOUT = 0.9  # seconds; with a poll of 2 s a dead connection is found and replaced within 3 s
@@ -101,9 +102,10 @@ class ServiceContextWatcher:
             arguments = control_connection_arguments(self._database.engine.url, self._database.options)
             connection = await asyncpg.connect(**arguments)
         try:
-            async with asyncio.timeout(READ_TIMEOUT):
-                connection.add_termination_listener(self._called)
-                await connection.add_listener(CHANNEL, self._called)
+            connection.add_termination_listener(self._called)
+            if not through_pgbouncer(self._database.engine.url):  # where another client would hear it, or nobody
+                async with asyncio.timeout(READ_TIMEOUT):
+                    await connection.add_listener(CHANNEL, self._called)
 
             async def read() -> ServiceContext:
                 return context_of(await connection.fetchval(READ))
