@@ -39,7 +39,7 @@ format: .venv/installed-dev ## format the code and repair what lint can repair
 
 COMPILE = .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --custom-compile-command 'make lock'
-# What a page tells to add to a project, and another package that it warns of.
+# What docs/observability.md tells to add to a project, and the package that it warns of.
 OBSERVABILITY = { sed -n 's/^+ *"\(.*>=[^"]*\)".*/\1/p' docs/observability.md; echo opentelemetry-instrumentation-sqlalchemy; }
 
 lock: .venv/installed ## requirements*.txt anew from pyproject.toml, for all platforms

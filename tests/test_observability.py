@@ -193,6 +193,7 @@ def _seen(observed: Path, commands: Commands, settings: dict[str, str]) -> Seen:
             "SERVICE_PREFIX": "example",
             "OTEL_BSP_SCHEDULE_DELAY": "600000",  # milliseconds, longer than this test
             "OTEL_EXPORTER_OTLP_ENDPOINT": collecting.url,
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "30",  # seconds, for a machine that does much else
             "OTEL_EXPORTER_PROMETHEUS_HOST": "localhost",
             "OTEL_EXPORTER_PROMETHEUS_PORT": port,
             "OTEL_SERVICE_NAME": "observed",
@@ -348,9 +349,11 @@ def test_connections_in_use_and_clients_that_left_are_counted(
     left = f'{SECONDS}_count{{method="GET",route="{TODO}",status="499"}}'
     lock = Database(commands, settings["SQLALCHEMY_DATABASE_URI"]).transaction("LOCK TABLE todo")
 
-    with commands.serving(observed, **settings, OTEL_EXPORTER_PROMETHEUS_PORT=port) as service:
+    more = {"OTEL_EXPORTER_PROMETHEUS_PORT": port, "SERVICE_PREFIX": "example"}
+    with commands.serving(observed, answers="/example/health/ready", **settings, **more) as service:
+        refused(service, port)  # after a window the pool is another one
         with lock, ThreadPoolExecutor(1) as pool:
-            waiting = pool.submit(httpx.get, f"{service.url}/v1/todo/1", trust_env=False, timeout=1)
+            waiting = pool.submit(httpx.get, f"{service.url}/example/v1/todo/1", trust_env=False, timeout=1)
             until(lambda: metrics(port)["database_pool_checked_out"] == 1)
             with pytest.raises(httpx.ReadTimeout):
                 waiting.result()
