@@ -37,12 +37,16 @@ format: .venv/installed-dev ## format the code and repair what lint can repair
 	.venv/bin/ruff format $(CODE)
 	.venv/bin/ruff check --fix $(CODE)
 
-COMPILE = .venv/bin/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
+COMPILE = .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --custom-compile-command 'make lock'
+# What docs/observability.md tells to add to a project, and the package that it warns of.
+OBSERVABILITY = { sed -n 's/^+ *"\(.*>=[^"]*\)".*/\1/p' docs/observability.md; echo opentelemetry-instrumentation-sqlalchemy; }
 
 lock: .venv/installed ## requirements*.txt anew from pyproject.toml, for all platforms
-	$(COMPILE) --output-file requirements.txt
-	$(COMPILE) --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	$(COMPILE) pyproject.toml --output-file requirements.txt
+	$(COMPILE) pyproject.toml --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	$(OBSERVABILITY) | $(COMPILE) - --constraint '{{cookiecutter.project_slug}}/requirements-dev.txt' \
+		--output-file tests/observability.txt
 
 # From scratch, with the interpreter that $(PYTHON) is based on: $(PYTHON) may be the one in .venv.
 .venv/installed: requirements.txt

@@ -1,8 +1,8 @@
 """Follows a page as its reader does: types its code into a project, runs its commands there.
 
 A page is executed where it says that it can be. Code below a heading that names a file goes into
-that file; of a ```console block each line after `$` is run, and what the page shows below has to
-be what is printed, where `…` stands for anything. Everything else is a fragment.
+that file, and a ```diff block changes it; of a ```console block each line after `$` is run, and what
+the page shows below has to be what is printed, where `…` stands for anything. Everything else is a fragment.
 """
 
 import re
@@ -32,7 +32,7 @@ class Block:
     @property
     def file(self) -> str | None:
         found = FILE.search(self.heading)
-        return found[1] if found and self.language == "python" else None
+        return found[1] if found and self.language in ("python", "diff") else None
 
     @property
     def commands(self) -> list[tuple[str, str]]:
@@ -77,7 +77,9 @@ class Reader:
 
     def follow(self, blocks: list[Block]) -> None:
         for block in blocks:
-            if block.file:
+            if block.file and block.language == "diff":
+                patch(self._project / block.file, block.text)
+            elif block.file:
                 write(self._project / block.file, block.text)
             for command, shown in block.commands:
                 self.type(command, shown.strip())
@@ -148,3 +150,14 @@ def with_member(text: str, line: str) -> str:
     name = line.split("=")[0]
     replaced, count = re.subn(rf"^{name}=.*\n", line, text, flags=re.MULTILINE)
     return replaced if count else text + line
+
+
+def patch(path: Path, diff: str) -> None:
+    """Each hunk, they are separated by a line `@@`, fits in one place."""
+    text = path.read_text(encoding="utf-8")
+    for hunk in diff.split("@@\n"):
+        lines = [(line[0], line[1:]) for line in hunk.splitlines(keepends=True)]
+        before, after = ("".join(line for sign, line in lines if sign in signs) for signs in (" -", " +"))
+        assert text.count(before) == 1, before
+        text = text.replace(before, after)
+    path.write_text(text, encoding="utf-8")

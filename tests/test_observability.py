@@ -1,0 +1,377 @@
+"""docs/observability.md is typed into a project; its metrics and traces are read as Prometheus and a collector do."""
+
+import json
+import os
+import re
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from conftest import ROOT, TEMPLATE, Generate
+from database_server import Database
+from pages import Block, Reader, blocks
+from service import PROBE, Commands, Postgres, Service, free_port
+from websockets.sync.client import connect
+from workers import until
+
+pytest_plugins = ["service"]
+
+PAGE = ROOT / "docs" / "observability.md"
+PINS = ROOT / "tests" / "observability.txt"  # by `make lock`
+PIN = re.compile(r"^([\w.-]+)==([\w.]+)", re.MULTILINE)
+ADDED = re.compile(r'^\+ +"([a-z-]+)>=', re.MULTILINE)
+CHECKS = (
+    "ruff format --check .",
+    "ruff check .",
+    "lint-imports",
+    f"mypy --cache-dir {ROOT}/build/mypy src tests/test_tracing.py",
+)
+TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+TODO = "/v1/todo/<int:todo_id>"
+SECONDS = "http_request_duration_seconds"
+
+# Speaks OTLP over HTTP, and prints a line for each span.
+COLLECTOR = """
+import json, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+def value(of):
+    kind = of.WhichOneof("value")
+    return [value(each) for each in of.array_value.values] if kind == "array_value" else getattr(of, kind)
+
+def attributes(of):
+    return {each.key: value(each.value) for each in of.attributes}
+
+class Collector(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def do_POST(self):
+        sent = ExportTraceServiceRequest.FromString(self.rfile.read(int(self.headers["Content-Length"])))
+        for resource in sent.resource_spans:
+            for span in (span for scope in resource.scope_spans for span in scope.spans):
+                ids = {name: getattr(span, name).hex() for name in ("trace_id", "span_id", "parent_span_id")}
+                names = {"name": span.name, "service": attributes(resource.resource)["service.name"]}
+                print(json.dumps({**names, **ids, "attributes": attributes(span)}), flush=True)
+        self.do_GET()
+
+HTTPServer(("127.0.0.1", int(sys.argv[1])), Collector).serve_forever()
+"""
+
+# Prints the spans of a statement and of a transaction, for each way to instrument.
+INSTRUMENTATIONS = """
+import asyncio, json, os
+from opentelemetry import trace
+from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
+from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from sqlalchemy import text
+from src.infrastructure.databases.database import Database
+from src.infrastructure.databases.dialects import parse_url
+
+exporter, provider = InMemorySpanExporter(), TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(exporter))
+trace.set_tracer_provider(provider)
+
+async def spans(database):
+    exporter.clear()
+    async with database.session() as session:
+        await session.execute(text("SELECT 1"))
+    async with database.transaction(), database.session() as session:
+        await session.execute(text("SELECT 2"))
+    print(json.dumps([span.name for span in exporter.get_finished_spans()]))
+
+async def main():
+    database = Database(parse_url(os.environ["SQLALCHEMY_DATABASE_URI"]))
+    engine = database.engine.sync_engine
+    SQLAlchemyInstrumentor().instrument(engine=engine)
+    await spans(database)
+    SQLAlchemyInstrumentor().instrument(engine=engine, skip_dep_check=True)
+    await spans(database)
+    AsyncPGInstrumentor().instrument()
+    await spans(database)
+    SQLAlchemyInstrumentor().uninstrument()
+    await spans(database)
+    await database.close()
+
+asyncio.run(main())
+"""
+
+Metrics = dict[str, float]
+
+
+@pytest.fixture(name="packages", scope="module")
+def _packages(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder with what the page adds to the environment that all projects share."""
+    folder = tmp_path_factory.mktemp("packages")
+    uv = [f"{commands.folder}/uv", "pip", "install", "--quiet", "--python", f"{commands.folder}/python"]
+    subprocess.run([*uv, "--target", folder, "--no-deps", "--require-hashes", "--requirement", PINS], check=True)
+    return str(folder)
+
+
+@pytest.fixture(name="settings", scope="module")
+def _settings(packages: str, postgres: Postgres) -> dict[str, str]:
+    names = ("SQLALCHEMY_DATABASE_URI", "TEST_DATABASE_URL")
+    return {"PYTHONPATH": packages, **{name: postgres.create() for name in names}}
+
+
+@pytest.fixture(name="observed", scope="module")
+def _observed(generate: Generate, commands: Commands, settings: dict[str, str]) -> Path:
+    """A project after the page has been followed, and what the page shows has been seen."""
+    project, port = generate(), str(free_port())
+    steps = [replace(step, text=step.text.replace("9464", port)) for step in blocks(PAGE)]
+    (at,) = (number for number, step in enumerate(steps) if step.text == "make lock\n")
+    with Reader(project, commands, settings) as reader:
+        reader.follow(steps[:at])
+        lock(project)
+        (commands.folder.parent / "installed").touch()  # in PYTHONPATH
+        reader.follow(steps[at:])
+        assert set(shown(steps, "metrics").splitlines()) <= set(scraped(port).splitlines())
+        for command in CHECKS:
+            reader.type(command)
+    return project
+
+
+def lock(project: Path) -> None:
+    """`make lock` of today, with the packages of when the template was locked."""
+    pins: dict[str, str] = {}
+    for path in (PINS, TEMPLATE / "requirements-dev.txt"):
+        pins |= dict(PIN.findall(path.read_text("utf-8")))
+    constraints = project.parent / "constraints.txt"
+    constraints.write_text("".join(f"{name}=={version}\n" for name, version in pins.items()), "utf-8")
+    subprocess.run(["make", "lock"], cwd=project, env={**os.environ, "UV_CONSTRAINT": str(constraints)}, check=True)
+
+
+def shown(steps: list[Block], what: str) -> str:
+    (text,) = (step.text for step in steps if step.language == "text" and step.heading.endswith(f"see: {what}"))
+    return text
+
+
+def scraped(port: str) -> str:
+    return httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+
+
+def metrics(port: str) -> Metrics:
+    lines = (line.rsplit(" ", 1) for line in scraped(port).splitlines() if line[0] != "#")
+    return {name: float(value) for name, value in lines}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was to be seen of some requests."""
+
+    spans: list[dict[str, Any]]
+    log: list[dict[str, Any]]
+    metrics: Metrics
+    metrics_of_a_window: Metrics
+    metrics_of_a_socket: Metrics
+    spans_before_the_end: int
+
+    def span(self, **wanted: str) -> dict[str, Any]:
+        (span,) = (span for span in self.spans if wanted.items() <= span.items())
+        return span
+
+
+@pytest.fixture(name="seen", scope="module")
+def _seen(observed: Path, commands: Commands, settings: dict[str, str]) -> Seen:
+    (observed / "src" / "api" / "controllers" / "probe.py").write_text(PROBE, "utf-8")
+    collector = [*("python", "-c", COLLECTOR), "{port}"]
+    port = str(free_port())
+    with commands.serving(observed, *collector, answers="/", **settings) as collecting:
+        more = {
+            "LOG_FORMAT": "json",
+            "MAINTENANCE_POLL_SECONDS": "0.1",
+            "SERVICE_PREFIX": "example",
+            "OTEL_BSP_SCHEDULE_DELAY": "600000",  # milliseconds, longer than this test
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collecting.url,
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "30",  # seconds, for a machine that does much else
+            "OTEL_EXPORTER_PROMETHEUS_HOST": "localhost",
+            "OTEL_EXPORTER_PROMETHEUS_PORT": port,
+            "OTEL_SERVICE_NAME": "observed",
+            "OTEL_TRACES_EXPORTER": "otlp",
+        }
+        with commands.serving(observed, answers="/example/health/ready", **settings, **more) as service:
+            ask(service)
+            of_a_socket = echoed(service, port)
+            of_a_window = refused(service, port)
+            at_the_end, sent = metrics(port), len(collecting.events())
+            assert service.stop() == 0
+            return Seen(collecting.events(), service.events(), at_the_end, of_a_window, of_a_socket, sent)
+
+
+def ask(service: Service) -> None:
+    headers = {"traceparent": f"00-{TRACE}-{CALLER}-01", "X-Request-ID": "ours"}
+    assert service.get("/example/v1/todo/1?name=confidential", headers).status_code == 200
+    assert service.get("/example/v1/todo/99").status_code == 404
+    for name in ("one", "two"):
+        assert service.get(f"/example/v1/{name}").status_code == 404
+    assert service.request("CONFUSE", "/example/v1/todo").status_code == 405
+    assert service.get("/example/probe/failure").status_code == 500
+    assert service.get("/example/health/live").status_code == 200
+
+
+def echoed(service: Service, port: str) -> Metrics:
+    with connect(f"ws://127.0.0.1:{service.port}/example/probe/echo") as socket:
+        socket.send("hello")
+        assert socket.recv() == "hello"
+        return metrics(port)
+
+
+def refused(service: Service, port: str) -> Metrics:
+    switch, headers = "/example/v1/service-context", {"Content-Type": "application/json"}
+    try:
+        assert service.request("PATCH", switch, headers, b'{"maintenance": true}').status_code == 200
+        assert service.get("/example/v1/todo/1").status_code == 503
+        time.sleep(0.5)  # some looks of the watcher
+        return metrics(port)
+    finally:
+        assert service.request("PATCH", switch, headers, b'{"maintenance": false}').status_code == 200
+
+
+def test_nothing_of_it_is_in_a_generated_project(project: Path) -> None:
+    added = set(ADDED.findall(PAGE.read_text("utf-8")))
+    files = [path for path in project.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+
+    assert len(added) == 5
+    assert added <= dict(PIN.findall(PINS.read_text("utf-8"))).keys()
+    texts = [path.read_text("utf-8").lower() for path in files]
+    assert not [
+        path for path, text in zip(files, texts, strict=True) if "opentelemetry" in text or "prometheus" in text
+    ]
+
+
+def test_the_requirements_of_the_image_have_the_packages_with_hashes(observed: Path) -> None:
+    locked = (observed / "requirements.txt").read_text("utf-8")
+    before = dict(PIN.findall((TEMPLATE / "requirements.txt").read_text("utf-8")))
+
+    pins = dict(PIN.findall(locked))
+    assert set(ADDED.findall(PAGE.read_text("utf-8"))) <= pins.keys() - before.keys()
+    assert before.items() <= pins.items()
+    for name in pins:
+        assert re.search(rf"^{name}==.*\\\n    --hash=sha256:", locked, re.MULTILINE), name
+
+
+def test_a_request_is_a_span_and_its_statement_another_one_below(seen: Seen) -> None:
+    statement, served = seen.span(trace_id=TRACE, name="SELECT"), seen.span(parent_span_id=CALLER)
+
+    assert [served["name"], statement["name"]] == shown(blocks(PAGE), "a trace").strip().split("\n    ")
+    assert (served["trace_id"], statement["parent_span_id"]) == (TRACE, served["span_id"])
+    assert len([span for span in seen.spans if span["trace_id"] == TRACE]) == 2
+    assert {
+        "http.route": TODO,
+        "http.response.status_code": 200,
+        "http.response.header.x_request_id": ["ours"],
+    }.items() <= served["attributes"].items()
+    assert statement["attributes"]["db.query.text"].endswith("WHERE todo.id = $1::INTEGER")
+    assert {span["service"] for span in seen.spans} == {"observed"}
+
+
+def test_the_query_string_stays_out(seen: Seen) -> None:
+    assert seen.span(parent_span_id=CALLER)["attributes"]["url.query"] == "REDACTED"
+    assert "confidential" not in json.dumps(seen.spans)
+
+
+def test_a_span_has_the_name_of_a_route_or_of_no_path_at_all(seen: Seen) -> None:
+    """Neither probes nor what the watcher of the maintenance window asks are among them."""
+    requests = [span["name"] for span in seen.spans if span["parent_span_id"] in ("", CALLER)]
+
+    assert sorted(requests) == sorted(
+        [
+            *[f"GET {TODO}"] * 2,
+            *["GET"] * 3,  # two unknown paths, and the one that the window refused
+            "HTTP",
+            "GET /probe/failure",
+            "WEBSOCKET /probe/echo",
+            *["PATCH /v1/service-context"] * 2,
+        ]
+    )
+
+
+def test_every_line_of_a_request_has_the_ids_of_its_span(seen: Seen) -> None:
+    failure = seen.span(name="GET /probe/failure")
+    ids = {name: failure[name] for name in ("trace_id", "span_id")}
+    events = [event["event"] for event in seen.log if ids.items() <= event.items()]
+    assert "unexpected error" in events
+    assert "request" in events
+
+    (line,) = (event for event in seen.log if event.get("trace_id") == TRACE)
+    assert line["span_id"] == seen.span(parent_span_id=CALLER)["span_id"]
+    assert set(re.findall(r'"(\w+)":', shown(blocks(PAGE), "the log"))) <= line.keys()
+
+
+def test_what_is_left_is_sent_at_the_end(seen: Seen) -> None:
+    assert seen.spans_before_the_end == 0
+    assert seen.spans
+
+
+def test_requests_are_counted_by_route_and_status(seen: Seen) -> None:
+    counted = {
+        (method, route, status): seen.metrics[f'{SECONDS}_count{{method="{method}",route="{route}",status="{status}"}}']
+        for method, route, status in re.findall(
+            rf'{SECONDS}_count{{method="(.*?)",route="(.*?)",status="(.*?)"}}', "\n".join(seen.metrics)
+        )
+    }
+    probes = {key for key in counted if key[1].startswith("/health/")}
+
+    assert len(probes) in (2, 3)  # while it starts it may be asked whether it is ready before it is
+    assert {key: count for key, count in counted.items() if key not in probes} == {
+        ("GET", TODO, "200"): 1,
+        ("GET", TODO, "404"): 1,
+        ("GET", "", "404"): 2,
+        ("_OTHER", "", "405"): 1,
+        ("GET", "/probe/failure", "500"): 1,
+        ("GET", "", "503"): 1,
+        ("PATCH", "/v1/service-context", "200"): 2,
+    }
+
+
+def test_gauges_are_read_in_a_window_too(seen: Seen) -> None:
+    gauges = {"maintenance_closed": 0, "requests_in_flight": 0, "database_pool_size": 10}
+
+    assert gauges.items() <= seen.metrics.items()
+    assert {**gauges, "maintenance_closed": 1}.items() <= seen.metrics_of_a_window.items()
+    assert {**gauges, "requests_in_flight": 1}.items() <= seen.metrics_of_a_socket.items()
+
+
+def test_connections_in_use_and_clients_that_left_are_counted(
+    observed: Path, commands: Commands, settings: dict[str, str]
+) -> None:
+    port = str(free_port())
+    left = f'{SECONDS}_count{{method="GET",route="{TODO}",status="499"}}'
+    lock = Database(commands, settings["SQLALCHEMY_DATABASE_URI"]).transaction("LOCK TABLE todo")
+
+    more = {"OTEL_EXPORTER_PROMETHEUS_PORT": port, "SERVICE_PREFIX": "example"}
+    with commands.serving(observed, answers="/example/health/ready", **settings, **more) as service:
+        refused(service, port)  # after a window the pool is another one
+        with lock, ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(httpx.get, f"{service.url}/example/v1/todo/1", trust_env=False, timeout=1)
+            until(lambda: metrics(port)["database_pool_checked_out"] == 1)
+            with pytest.raises(httpx.ReadTimeout):
+                waiting.result()
+        until(lambda: metrics(port).get(left) == 1)
+        until(lambda: metrics(port)["database_pool_checked_out"] == 0)
+
+
+def test_sqlalchemy_is_better_traced_where_its_statements_leave(
+    project: Path, commands: Commands, packages: str, postgres: Postgres
+) -> None:
+    settings = {"PYTHONPATH": f"{packages}{os.pathsep}{project}", "SQLALCHEMY_DATABASE_URI": postgres.create()}
+
+    result = commands.run(project, "python", "-c", INSTRUMENTATIONS, **settings)
+
+    assert result.returncode == 0, result.stderr
+    refused, forced, both, of_asyncpg = map(json.loads, result.stdout.splitlines())
+    assert refused == []
+    assert "nothing can be instrumented" in result.stderr
+    assert [forced.count(name) for name in ("SELECT", "BEGIN")] == [2, 0]
+    assert [both.count(name) for name in ("SELECT", "BEGIN")] == [4, 1]
+    assert of_asyncpg == ["SELECT", "BEGIN", "SELECT", "COMMIT;"]
