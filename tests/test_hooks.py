@@ -42,6 +42,8 @@ BAD_ANSWERS = [
     ({"project_slug": "class"}, "type class-service."),
     ({"project_slug": "json"}, "type json-service."),
     ({"project_slug": "con"}, "type con-service."),
+    ({"project_slug": "on"}, "type on-service."),
+    ({"project_slug": "null"}, "type null-service."),
     ({"project_description": "one\ntwo"}, "project_description contains a line break"),
     ({"project_description": "a\x00b"}, "contains a line break or a control character"),
     ({"project_description": "a\u2028b"}, "contains a line break or a control character"),
