@@ -29,7 +29,8 @@ WINDOWS = {
     *(f"{port}{n}" for port in ("com", "lpt") for n in range(10)),
 }
 MODULES = getattr(sys, "stdlib_module_names", sys.builtin_module_names)
-YAML = {"n", "no", "null", "off", "on", "true", "false", "y", "yes"}  # no strings there: https://yaml.org/type/bool.html
+# No strings there: https://yaml.org/type/bool.html
+YAML = {"n", "no", "null", "off", "on", "true", "false", "y", "yes"}
 RESERVED = {*keyword.kwlist, *MODULES} | FOLDERS | WINDOWS | YAML
 
 
