@@ -19,12 +19,15 @@ from src.dependency_container import DependencyContainer
 from src.error_handler import register_error_handlers
 from src.logging import configure_logging, register_request_log
 from src.management import register_commands
+from src.shutdown import Drain, register_drain
+from src.worker import started
 
 
 class Service(Quart):
     request_class = JSONRequest
     container: DependencyContainer
     maintenance_gate: MaintenanceGate
+    drain: Drain
 
     def add_background_task(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """A background task outlives its request, so it works outside of the request's transaction."""
@@ -52,8 +55,8 @@ def create_app(config: Config) -> Service:
     inject_dependencies(app)
     register_openapi(app, config)
     register_commands(app, app.container)
-    register_lifespan(app)
     register_middleware(app, config)
+    register_lifespan(app, config)
     return app
 
 
@@ -82,11 +85,16 @@ def register_openapi(app: Quart, config: Config) -> None:
     )
 
 
-def register_lifespan(app: Service) -> None:
+def register_lifespan(app: Service, config: Config) -> None:
+    app.drain = Drain(config.SHUTDOWN_DRAIN_SECONDS, app.maintenance_gate.close_sockets)
+    register_drain(app, app.drain)
+
     @app.while_serving
     async def lifespan() -> AsyncGenerator[None, None]:
         try:
             async with app.container.service_context_watcher().running():
+                app.drain.listen()
+                started()
                 yield
         finally:
             await app.container.database().close()
