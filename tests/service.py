@@ -199,10 +199,10 @@ class Commands:
 
     @contextmanager
     def serving(
-        self, project: Path, *command: str, answers: str = "/health/live", **settings: str
+        self, project: Path, *command: str, answers: str = "/health/live", port: int = 0, **settings: str
     ) -> Iterator[Service]:
-        """Runs a service, by default with Hypercorn, from when `answers` answers with 200."""
-        port = free_port()
+        """Runs a service, by default with Hypercorn and on a free port, from when `answers` answers with 200."""
+        port = port or free_port()
         with tempfile.TemporaryFile() as output:
             process = subprocess.Popen(
                 on_port(port, command or HYPERCORN),
