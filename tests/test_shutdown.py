@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 from conftest import Generate, environment_of
 from crowd import Crowd
 from service import HYPERCORN, UNREACHABLE, Commands, Postgres, Service, note
@@ -135,15 +137,18 @@ def follow_events(service: Service) -> Ending:
     seen = b""
     try:
         with httpx.stream("GET", f"{service.url}/work/events", trust_env=False, timeout=30) as response:
-            for seen in response.iter_raw():
-                pass
+            for chunk in response.iter_raw():
+                seen = chunk
     except httpx.RemoteProtocolError:  # it was cut: there is no last chunk
         pass
     return Ending(seen, time.monotonic())
 
 
 def listen(service: Service) -> Ending:
-    with connect(f"ws://127.0.0.1:{service.port}/work/socket", proxy=None) as socket, pytest.raises(ConnectionClosed) as closed:
+    with (
+        connect(f"ws://127.0.0.1:{service.port}/work/socket", proxy=None) as socket,
+        pytest.raises(ConnectionClosed) as closed,
+    ):
         socket.recv()
     received = closed.value.rcvd
     return Ending(received and (received.code, received.reason), time.monotonic())
@@ -190,10 +195,11 @@ def test_under_load_sigterm_loses_no_request(
         assert tracebacks(service) == []
         until(lambda: not service.left_something)
         assert seconds < 5 + GRACE + SLOWNESS
+    python = on_python.run(working_project, "python", "-V").stdout.strip()
+    closed, cut = socket.result().at - told, events.result().at - told
     note(
-        f"SIGTERM, workers = {workers}, {on_python.run(working_project, 'python', '-V').stdout.strip()}: "
-        f"{len(crowd.answered)} requests of 100 clients answered, none lost; websocket closed after "
-        f"{socket.result().at - told:.1f} s, stream cut after {events.result().at - told:.1f} s, gone after {seconds:.1f} s"
+        f"SIGTERM, workers = {workers}, {python}: {len(crowd.answered)} requests of 100 clients, none lost; "
+        f"websocket closed after {closed:.1f} s, stream cut after {cut:.1f} s, gone after {seconds:.1f} s"
     )
 
 
@@ -292,3 +298,15 @@ def test_workers_stop_when_their_master_is_killed(working_project: Path, command
         service.process.kill()
 
         until(lambda: connections(service) == ["0", "0"])
+
+
+def test_a_container_is_given_the_time_that_it_may_need(project: Path) -> None:
+    server = tomllib.loads((project / "hypercorn.toml").read_text(encoding="utf-8"))
+    drain = re.search(r"^SHUTDOWN_DRAIN_SECONDS=(\d+)", (project / ".env.example").read_text(encoding="utf-8"), re.M)
+    compose = yaml.safe_load((project / "docker-compose.yml").read_text(encoding="utf-8"))
+
+    assert drain
+    needed = int(drain[1]) + int(server["graceful_timeout"])
+    assert needed < int(compose["services"]["service"]["stop_grace_period"].removesuffix("s"))
+    for name in ("Dockerfile", "README.md"):
+        assert needed < int(re.findall(r"--time (\d+)", (project / name).read_text(encoding="utf-8"))[0])
