@@ -42,7 +42,10 @@ def follow_master(begin: Callable[[], None], over: Callable[[], bool]) -> bool:
 
 
 def _shutdown_event() -> Any:  # noqa: ANN401 - a multiprocessing.Event, seen from inside
-    """What the master of Hypercorn sets to stop its workers; None elsewhere."""
+    """What the master of Hypercorn sets to stop its workers; None elsewhere, and there the server does it all itself.
+
+    Hypercorn tells its application nothing of this: the event is found among the arguments of the process.
+    """
     return getattr(multiprocessing.current_process(), "_kwargs", {}).get("shutdown_event")
 
 
