@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import venv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,18 +46,22 @@ def _project_environment() -> Path:
 
     Kept in build/ until the requirements change: installing takes longer than most tests.
     """
+    return environment_of(sys.executable, sys.version)
+
+
+def environment_of(python: str, version: str) -> Path:
     requirements = TEMPLATE / "requirements-dev.txt"
-    key = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    key = hashlib.sha256(requirements.read_bytes() + version.encode()).hexdigest()[:12]
     environment = ROOT / "build" / "environments" / key
     complete = environment / "complete"
     if not complete.exists():
-        install(environment, requirements)
+        install(environment, requirements, python)
         complete.touch()
     return environment / "bin"
 
 
-def install(environment: Path, requirements: Path) -> None:
-    venv.create(environment, clear=True, with_pip=True)
+def install(environment: Path, requirements: Path, interpreter: str = sys.executable) -> None:
+    subprocess.run([interpreter, "-m", "venv", "--clear", environment], check=True)
     python = str(environment / "bin" / "python")
     here = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     uv = shutil.which("uv", path=here)

@@ -208,20 +208,20 @@ class Commands:
 
     @contextmanager
     def serving(
-        self, project: Path, *command: str, answers: str = "/health/live", **settings: str
+        self, project: Path, *command: str, answers: str = "/health/live", port: str = "", **settings: str
     ) -> Iterator[Service]:
-        """Runs a service, by default with Hypercorn, from when `answers` answers with 200."""
-        port = free_port()
+        """Runs a service, by default with Hypercorn and on a free port, from when `answers` answers with 200."""
+        number = int(port) if port else free_port()
         with tempfile.TemporaryFile() as output:
             process = subprocess.Popen(
-                on_port(port, command or HYPERCORN),
+                on_port(number, command or HYPERCORN),
                 cwd=project,
                 env=self.environment(settings),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            service = Service(process, port, output)
+            service = Service(process, number, output)
             try:
                 service.wait_for(answers)
                 service.seconds = time.monotonic() - service.started

@@ -146,8 +146,9 @@ def test_a_pod_has_time_to_end_its_requests(manifests: Manifests) -> None:
     spec = manifests.pod("Deployment")["spec"]
     pause = manifests.container("Deployment")["lifecycle"]["preStop"]["sleep"]["seconds"]
 
+    (drain,) = re.findall(r"^SHUTDOWN_DRAIN_SECONDS=(\d+)$", manifests.text(".env.example"), re.MULTILINE)
     assert pause > 0
-    assert spec["terminationGracePeriodSeconds"] > pause + manifests.server["graceful_timeout"]
+    assert spec["terminationGracePeriodSeconds"] > pause + int(drain) + manifests.server["graceful_timeout"]
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "Job"])

@@ -54,6 +54,7 @@ class Config(BaseSettings):
     MAINTENANCE_POLL_SECONDS: Seconds = 2.0
     MAINTENANCE_RETRY_AFTER: int = Field(default=60, ge=1)
     MAINTENANCE_ON_UNKNOWN: Literal["closed", "open"] = "closed"
+    SHUTDOWN_DRAIN_SECONDS: float = Field(default=5.0, ge=0)
     MAX_CONTENT_LENGTH: int = Field(default=1024 * 1024, ge=1)
 
     @field_validator("SERVICE_PREFIX")

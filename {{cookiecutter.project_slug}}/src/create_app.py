@@ -25,6 +25,8 @@ from src.dependency_container import DependencyContainer
 from src.error_handler import register_error_handlers
 from src.logging import access_log, configure_logging
 from src.management import register_commands
+from src.shutdown import Drain, register_drain
+from src.worker import started
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -33,6 +35,7 @@ class Service(Quart):
     request_class = JSONRequest
     container: DependencyContainer
     maintenance_gate: MaintenanceGate
+    drain: Drain
 
     def add_background_task(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """A background task outlives its request, so it works outside of the request's transaction."""
@@ -65,8 +68,8 @@ def create_app(config: Config) -> Service:
     inject_dependencies(app)
     register_openapi(app, config)
     register_commands(app, app.container)
-    register_lifespan(app)
     register_middleware(app, config)
+    register_lifespan(app, config)
     return app
 
 
@@ -100,11 +103,16 @@ def register_openapi(app: Quart, config: Config) -> None:
         register_docs_page(app, config.SERVICE_NAME)
 
 
-def register_lifespan(app: Service) -> None:
+def register_lifespan(app: Service, config: Config) -> None:
+    app.drain = Drain(config.SHUTDOWN_DRAIN_SECONDS, app.maintenance_gate.close_sockets)
+    register_drain(app, app.drain)
+
     @app.while_serving
     async def lifespan() -> AsyncGenerator[None, None]:
         try:
             async with app.container.service_context_watcher().running():
+                app.drain.listen()
+                started()
                 yield
         finally:
             await app.container.database().close()

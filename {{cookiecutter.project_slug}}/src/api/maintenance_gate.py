@@ -46,7 +46,7 @@ class MaintenanceGate:
         self._retry_after = retry_after
         self._origins = frozenset(origin.encode() for origin in origins)
         self._sockets: set[_Socket] = set()
-        self._closed = False
+        self._closed = self._stopping = False
         self._follow()
         state.observe(self._follow)
 
@@ -78,8 +78,16 @@ class MaintenanceGate:
         self._body = problem.model_dump_json(exclude_unset=True).encode()
         self._until = context.expected_end.timestamp() if context.expected_end else None
         if self._closed:
-            for socket in self._sockets:
-                socket.restart()
+            self._restart_sockets("maintenance")
+
+    def close_sockets(self) -> None:
+        """As another instance is to serve their clients; those that come later are not let in."""
+        self._stopping = True
+        self._restart_sockets("restart")
+
+    def _restart_sockets(self, reason: str) -> None:
+        for socket in self._sockets:
+            socket.restart(reason)
 
     def _headers(self, scope: Scope) -> Headers:
         seconds = self._retry_after if self._until is None else int(self._until - time.time())
@@ -100,6 +108,8 @@ class MaintenanceGate:
 
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         socket = _Socket(receive, send)
+        if self._stopping:
+            socket.restart("restart")
         self._sockets.add(socket)
         try:
             await self._app(scope, socket.receive, socket.send)
@@ -113,12 +123,12 @@ class _Socket:
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
-        self._restart = asyncio.get_running_loop().create_future()
+        self._restart: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._closed = False
 
-    def restart(self) -> None:
+    def restart(self, reason: str) -> None:
         if not self._restart.done():
-            self._restart.set_result(None)
+            self._restart.set_result(reason)
 
     async def receive(self) -> Message:
         message = asyncio.ensure_future(self._receive())
@@ -128,7 +138,7 @@ class _Socket:
                 return message.result()
         finally:
             message.cancel()
-        await self.send({"type": "websocket.close", "code": SERVICE_RESTART, "reason": "maintenance"})
+        await self.send({"type": "websocket.close", "code": SERVICE_RESTART, "reason": self._restart.result()})
         self._closed = True
         return {"type": "websocket.disconnect", "code": SERVICE_RESTART}
 

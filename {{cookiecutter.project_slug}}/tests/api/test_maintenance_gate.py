@@ -216,3 +216,22 @@ async def test_a_live_socket_is_closed_and_its_handler_cleans_up(
     assert [message["type"] for message in sent] == ["websocket.accept", "websocket.send", "websocket.close"]
     assert sent[-1]["code"] == 1012
     assert (application.cleaned_up, gate.in_flight) == (True, 0)
+
+
+async def test_sockets_are_closed_for_a_restart_and_later_ones_not_let_in(
+    gate: MaintenanceGate, application: Application
+) -> None:
+    application.proceed.set()
+    sent, send = _collected()
+    receive = _received({"type": "websocket.connect"}, {"type": "websocket.receive", "text": "a"})
+    socket = asyncio.create_task(gate(_scope("websocket"), receive, send))
+    while len(sent) < 2:
+        await asyncio.sleep(0)
+
+    gate.close_sockets()
+    await socket
+    later, send = _collected()
+    await gate(_scope("websocket"), _received({"type": "websocket.connect"}), send)
+
+    assert (sent[-1]["type"], sent[-1]["code"], sent[-1]["reason"]) == ("websocket.close", 1012, "restart")
+    assert later[0]["type"] == "websocket.close"

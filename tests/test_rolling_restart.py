@@ -1,0 +1,79 @@
+"""Three instances behind a proxy are restarted one after the other, and nobody notices."""
+
+import shutil
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+from conftest import ROOT
+from database_server import Database
+from engine import refuse
+from pages import blocks
+from service import Commands, Postgres, Service, free_port, note
+from workers import Ask, Load, until
+
+pytest_plugins = ["service"]
+
+CHECKS = 1  # seconds between two checks of the proxy
+PAGE = ROOT / "docs" / "shutdown.md"
+ASKS: list[Ask] = [("GET", "/v1/todo", None), ("POST", "/v1/todo", {"title": "a"})]
+
+
+def configuration(instances: list[int], front: int) -> str:
+    """What the page shows, with ports that are free here."""
+    (text,) = (block.text for block in blocks(PAGE) if block.language == "haproxy")
+    for shown, port in zip((7001, 7002, 7003), instances, strict=True):
+        text = text.replace(f"127.0.0.1:{shown}", f"127.0.0.1:{port}")
+    return text.replace("bind :8000", f"bind 127.0.0.1:{front}")
+
+
+@contextmanager
+def haproxy(instances: list[int], front: int, folder: Path) -> Iterator[None]:
+    program = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
+    if program is None:
+        refuse("NO HAPROXY HERE: a rolling restart is not tested")
+    file = folder / "haproxy.cfg"
+    file.write_text(configuration(instances, front), encoding="utf-8")
+    with subprocess.Popen([str(program), "-db", "-f", str(file)]) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health/ready", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_a_rolling_restart_fails_no_request(
+    project: Path, commands: Commands, postgres: Postgres, tmp_path: Path
+) -> None:
+    uri, ports, front = postgres.create(), [free_port() for _ in range(3)], free_port()
+
+    def start(port: int) -> Service:
+        serving = commands.serving(project, answers="/health/ready", port=str(port), SQLALCHEMY_DATABASE_URI=uri)
+        return stack.enter_context(serving)
+
+    with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
+        services = list(pool.map(start, ports))
+        with haproxy(ports, front, tmp_path):
+            until(lambda: answers(f"http://127.0.0.1:{front}"))
+            with Load.running([front] * 20, ASKS, per_second=100) as load:  # raises where a connection breaks
+                for service in services:
+                    time.sleep(2 * CHECKS)  # until the proxy has seen that the one before is back
+                    assert service.stop() == 0
+                    start(service.port)
+
+    statuses = Counter(answer.status for answer in load.answers)
+    assert set(statuses) == {200, 201}
+    assert Database(commands, uri).query("SELECT count(*) FROM todo") == str(statuses[201])
+    asked = f"{statuses.total()} requests, {statuses[201]} of them POST"
+    note(f"rolling restart of 3 instances behind HAProxy: {asked}, all served")

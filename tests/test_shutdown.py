@@ -1,0 +1,312 @@
+"""What a signal does to a service in the middle of its work, and what a failed start says to whoever began it."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from conftest import Generate, environment_of
+from crowd import Crowd
+from service import HYPERCORN, UNREACHABLE, Commands, Postgres, Service, note
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+from workers import until
+
+pytest_plugins = ["service"]
+
+GRACE = 3  # seconds: graceful_timeout in these tests
+LONG = 2  # seconds that a request takes which ends in time
+SLOWNESS = 15  # seconds that a busy machine may need on top
+WORKERS = [0, 1, 2]
+URI = "SQLALCHEMY_DATABASE_URI"
+
+CONTROLLER = """
+import asyncio
+import atexit
+import os
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+from quart import Blueprint, current_app, websocket
+
+blueprint = Blueprint("work", __name__, url_prefix="/work")
+
+if "IMPORT_FAILS" in os.environ:
+    raise ImportError("nothing of that name")
+
+
+async def work(number: int, seconds: float) -> dict[str, int]:
+    print("begun", number, flush=True)
+    await asyncio.sleep(seconds)
+    return {"todos": await current_app.container.todo_repository().count({})}
+
+
+@blueprint.get("/short/<int:number>")
+async def short(number: int) -> dict[str, int]:
+    return await work(number, 0.05)
+
+
+@blueprint.get("/long/<int:number>")
+async def long(number: int) -> dict[str, int]:
+    return await work(number, 2)
+
+
+@blueprint.get("/events")
+async def events() -> tuple[AsyncGenerator[bytes, None], dict[str, str]]:
+    async def stream() -> AsyncGenerator[bytes, None]:
+        print("stream begun", flush=True)
+        while True:
+            yield b"data: tick\\n\\n"
+            await asyncio.sleep(0.1)
+
+    return stream(), {"Content-Type": "text/event-stream"}
+
+
+@blueprint.websocket("/socket")
+async def socket() -> None:
+    print("socket begun", flush=True)
+    while True:
+        await websocket.send(await websocket.receive())
+
+
+@blueprint.record
+def watch(state) -> None:
+    engine = state.app.container.database().engine
+    atexit.register(lambda: print("connections in the end:", engine.pool.checkedin(), flush=True))
+
+    @state.app.before_serving
+    async def fail() -> None:
+        if "START_FAILS" in os.environ:
+            raise RuntimeError("it cannot start")
+        if "START_FAILS_ONCE" in os.environ:
+            Path(os.environ["START_FAILS_ONCE"]).unlink()
+"""
+
+
+@pytest.fixture(name="working_project", scope="module")
+def _working_project(generate: Generate) -> Path:
+    project = generate()
+    (project / "src" / "api" / "controllers" / "work.py").write_text(CONTROLLER, encoding="utf-8")
+    return project
+
+
+@pytest.fixture(name="uri", scope="module")
+def _uri(postgres: Postgres) -> str:
+    return postgres.create()
+
+
+@pytest.fixture(name="on_python", scope="module", params=["3.11", "3.13"])
+def _on_python(request: pytest.FixtureRequest) -> Commands:
+    """The commands of a project that is installed with this Python."""
+    wanted = request.param
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found = [*pyenv.glob(f"{wanted}.*/bin/python{wanted}"), shutil.which(f"python{wanted}")]
+    if sys.version.startswith(f"{wanted}."):
+        found = [sys.executable]
+    for python in filter(None, found):
+        asked = [str(python), "-c", "import sys; print(sys.version, end='')"]
+        answer = subprocess.run(asked, capture_output=True, text=True, check=False)
+        if answer.returncode == 0:
+            return Commands(environment_of(str(python), answer.stdout))
+    return pytest.skip(f"NO PYTHON {wanted} HERE: how a service stops is not tested on it")
+
+
+def hypercorn(workers: int, grace: int = GRACE) -> list[str]:
+    return [*HYPERCORN, "--workers", str(workers), "--graceful-timeout", str(grace)]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How and when (seconds of the monotonic clock) something came to its end."""
+
+    what: object
+    at: float
+
+
+def follow_events(service: Service) -> Ending:
+    seen = b""
+    try:
+        with httpx.stream("GET", f"{service.url}/work/events", trust_env=False, timeout=30) as response:
+            for chunk in response.iter_raw():
+                seen = chunk
+    except httpx.RemoteProtocolError:  # it was cut: there is no last chunk
+        pass
+    return Ending(seen, time.monotonic())
+
+
+def listen(service: Service) -> Ending:
+    with (
+        connect(f"ws://127.0.0.1:{service.port}/work/socket", proxy=None) as socket,
+        pytest.raises(ConnectionClosed) as closed,
+    ):
+        socket.recv()
+    received = closed.value.rcvd
+    return Ending(received and (received.code, received.reason), time.monotonic())
+
+
+def begun(service: Service) -> set[int]:
+    return {int(number) for number in re.findall(r"begun (\d+)", service.output)}
+
+
+def tracebacks(service: Service) -> list[str]:
+    return [line for line in service.output.splitlines() if re.search("traceback|exception|destroyed", line, re.I)]
+
+
+def connections(service: Service) -> list[str]:
+    """In the pool of each process at its end."""
+    return re.findall(r"connections in the end: (\d+)", service.output)
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+def test_under_load_sigterm_loses_no_request(
+    workers: int, on_python: Commands, working_project: Path, uri: str
+) -> None:
+    settings = {URI: uri, "LOG_FORMAT": "json", "LOG_LEVEL": "WARNING"}
+    with on_python.serving(working_project, *hypercorn(workers), **settings) as service, ThreadPoolExecutor() as pool:
+        with Crowd.asking(service.port, "/work/short", clients=100) as crowd:
+            events, socket = pool.submit(follow_events, service), pool.submit(listen, service)
+            until(lambda: "stream begun" in service.output and "socket begun" in service.output)
+            until(lambda: len(crowd.answered) > 200)
+            long = pool.submit(service.get, "/work/long/1000000")
+            until(lambda: 1_000_000 in begun(service))
+            told = time.monotonic()
+            code = service.stop()
+            seconds = time.monotonic() - told
+
+        assert (crowd.unanswered, crowd.wrong) == (set(), [])
+        assert begun(service) == crowd.answered | {1_000_000}
+        assert long.result().status_code == 200
+        assert socket.result().what == (1012, "restart")
+        assert socket.result().at < events.result().at
+        assert events.result().what == b"data: tick\n\n"
+        assert events.result().at - told >= GRACE
+        assert code == 0
+        assert connections(service) == ["0"] * max(workers, 1)
+        assert tracebacks(service) == []
+        until(lambda: not service.left_something)
+        assert seconds < 5 + GRACE + SLOWNESS
+    python = on_python.run(working_project, "python", "-V").stdout.strip()
+    closed, cut = socket.result().at - told, events.result().at - told
+    note(
+        f"SIGTERM, workers = {workers}, {python}: {len(crowd.answered)} requests of 100 clients, none lost; "
+        f"websocket closed after {closed:.1f} s, stream cut after {cut:.1f} s, gone after {seconds:.1f} s"
+    )
+
+
+@pytest.mark.parametrize("worker_class", ["uvloop", "asyncio"])
+def test_a_websocket_does_not_delay_the_end(
+    worker_class: str, working_project: Path, commands: Commands, uri: str
+) -> None:
+    words = [*hypercorn(0, grace=60), "--worker-class", worker_class]
+    settings = {URI: uri, "SHUTDOWN_DRAIN_SECONDS": "60"}
+    with commands.serving(working_project, *words, **settings) as service, ThreadPoolExecutor() as pool:
+        socket = pool.submit(listen, service)
+        until(lambda: "socket begun" in service.output)
+
+        assert service.stop() == 0  # and not killed after 30 s
+        assert socket.result().what == (1012, "restart")
+        assert tracebacks(service) == []
+
+
+def test_a_signal_to_the_whole_process_group_cuts_nothing(working_project: Path, commands: Commands, uri: str) -> None:
+    """As systemd sends it."""
+    with (
+        commands.serving(working_project, *hypercorn(2), SQLALCHEMY_DATABASE_URI=uri) as service,
+        ThreadPoolExecutor() as pool,
+    ):
+        answers = [pool.submit(httpx.get, f"{service.url}/work/long/{n}", trust_env=False) for n in range(8)]
+        until(lambda: len(begun(service)) == 8)
+        os.killpg(service.process.pid, signal.SIGTERM)
+
+        assert {answer.result().status_code for answer in answers} == {200}
+        assert service.stop() == 0
+
+
+def test_without_draining_what_is_in_flight_is_answered_and_nothing_else(
+    working_project: Path, commands: Commands, uri: str
+) -> None:
+    settings = {URI: uri, "SHUTDOWN_DRAIN_SECONDS": "0"}
+    with commands.serving(working_project, *hypercorn(0), **settings) as service, ThreadPoolExecutor() as pool:
+        long = pool.submit(httpx.get, f"{service.url}/work/long/1", trust_env=False)
+        until(lambda: 1 in begun(service))
+        service.process.send_signal(signal.SIGTERM)
+        until(lambda: refuses(service))
+
+        assert not long.done()
+        assert long.result().status_code == 200
+        assert service.stop() == 0
+
+
+def refuses(service: Service) -> bool:
+    try:
+        httpx.get(f"{service.url}/health/live", trust_env=False)
+    except httpx.ConnectError:
+        return True
+    return False
+
+
+FAILURES = [(0, "START_FAILS"), (1, "START_FAILS"), (1, "LOG_LEVEL"), (2, "START_FAILS"), (2, "IMPORT_FAILS")]
+
+
+@pytest.fixture(name="failures", scope="module")
+def _failures(working_project: Path, commands: Commands) -> dict[tuple[int, str], subprocess.CompletedProcess[str]]:
+    def start(row: tuple[int, str]) -> subprocess.CompletedProcess[str]:
+        workers, setting = row
+        return commands.run(working_project, *hypercorn(workers), **{URI: UNREACHABLE, setting: "yes"})
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(FAILURES, pool.map(start, FAILURES), strict=True))
+
+
+@pytest.mark.parametrize(("workers", "setting"), FAILURES)
+def test_a_failed_start_does_not_exit_with_0(
+    workers: int, setting: str, failures: dict[tuple[int, str], subprocess.CompletedProcess[str]]
+) -> None:
+    result = failures[workers, setting]
+
+    assert result.returncode == (-signal.SIGUSR1 if workers else 1)
+    reason = {"LOG_LEVEL": "Error: LOG_LEVEL", "IMPORT_FAILS": "nothing of that name", "START_FAILS": "it cannot start"}
+    assert reason[setting] in result.stderr
+
+
+def test_where_one_of_two_workers_fails_to_start_both_end(
+    working_project: Path, commands: Commands, uri: str, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    token.touch()
+    settings = {URI: uri, "START_FAILS_ONCE": str(token)}
+
+    result = commands.run(working_project, *hypercorn(2), **settings)  # returns when nobody writes any more
+
+    assert result.returncode == -signal.SIGUSR1
+    assert re.findall(r"connections in the end: (\d+)", result.stdout) == ["0", "0"]
+
+
+def test_workers_stop_when_their_master_is_killed(working_project: Path, commands: Commands, uri: str) -> None:
+    with commands.serving(working_project, *hypercorn(2), SQLALCHEMY_DATABASE_URI=uri) as service:
+        assert service.get("/work/short/1").status_code == 200
+        service.process.kill()
+
+        until(lambda: connections(service) == ["0", "0"])
+
+
+def test_a_container_is_given_the_time_that_it_may_need(project: Path) -> None:
+    server = tomllib.loads((project / "hypercorn.toml").read_text(encoding="utf-8"))
+    drain = re.search(r"^SHUTDOWN_DRAIN_SECONDS=(\d+)", (project / ".env.example").read_text(encoding="utf-8"), re.M)
+    compose = yaml.safe_load((project / "docker-compose.yml").read_text(encoding="utf-8"))
+
+    assert drain
+    needed = int(drain[1]) + int(server["graceful_timeout"])
+    assert needed < int(compose["services"]["service"]["stop_grace_period"].removesuffix("s"))
+    for name in ("Dockerfile", "README.md"):
+        assert needed < int(re.findall(r"--time (\d+)", (project / name).read_text(encoding="utf-8"))[0])
