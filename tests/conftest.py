@@ -49,6 +49,20 @@ def _project_environment() -> Path:
     return environment_of(sys.executable, sys.version)
 
 
+def environment_on(version: str) -> Path | None:
+    """The same on another Python, "3.13" for instance, if it is on the PATH or one of pyenv's."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found = [*pyenv.glob(f"{version}.*/bin/python{version}"), shutil.which(f"python{version}")]
+    if sys.version.startswith(f"{version}."):
+        found = [sys.executable]
+    for python in filter(None, found):
+        asked = [str(python), "-c", "import sys; print(sys.version, end='')"]
+        answer = subprocess.run(asked, capture_output=True, text=True, check=False)
+        if answer.returncode == 0:
+            return environment_of(str(python), answer.stdout)
+    return None
+
+
 def environment_of(python: str, version: str) -> Path:
     requirements = TEMPLATE / "requirements-dev.txt"
     key = hashlib.sha256(requirements.read_bytes() + version.encode()).hexdigest()[:12]

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Generate
+from conftest import Generate, environment_on
 from service import note
 
 pytest_plugins = ["engine", "service"]
@@ -54,3 +54,12 @@ def test_passes_its_checks_without_docker_and_without_the_example(generate: Gene
     project = generate(include_todo_example=False, license="Proprietary", service_prefix="example")
 
     note(run(project, "embedded", "make", "check"))
+
+
+def test_passes_its_tests_on_the_newest_python(generate: Generate) -> None:
+    for version in ("3.14", "3.13", "3.12"):
+        environment = environment_on(version)
+        if environment is not None:
+            note(f"{version}: {run(generate(python_version=version), 'embedded', environment / 'pytest', '-n', '2')}")
+            return
+    pytest.skip("NO PYTHON NEWER THAN 3.11 HERE: a generated project is not tested on it")

@@ -2,10 +2,8 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
-import sys
 import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
-from conftest import Generate, environment_of
+from conftest import Generate, environment_on
 from crowd import Crowd
 from service import HYPERCORN, UNREACHABLE, Commands, Postgres, Service, note
 from websockets.exceptions import ConnectionClosed
@@ -108,17 +106,10 @@ def _uri(postgres: Postgres) -> str:
 @pytest.fixture(name="on_python", scope="module", params=["3.11", "3.13"])
 def _on_python(request: pytest.FixtureRequest) -> Commands:
     """The commands of a project that is installed with this Python."""
-    wanted = request.param
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found = [*pyenv.glob(f"{wanted}.*/bin/python{wanted}"), shutil.which(f"python{wanted}")]
-    if sys.version.startswith(f"{wanted}."):
-        found = [sys.executable]
-    for python in filter(None, found):
-        asked = [str(python), "-c", "import sys; print(sys.version, end='')"]
-        answer = subprocess.run(asked, capture_output=True, text=True, check=False)
-        if answer.returncode == 0:
-            return Commands(environment_of(str(python), answer.stdout))
-    return pytest.skip(f"NO PYTHON {wanted} HERE: how a service stops is not tested on it")
+    environment = environment_on(request.param)
+    if environment is None:
+        pytest.skip(f"NO PYTHON {request.param} HERE: how a service stops is not tested on it")
+    return Commands(environment)
 
 
 def hypercorn(workers: int, grace: int = GRACE) -> list[str]:
