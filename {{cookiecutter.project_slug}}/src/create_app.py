@@ -7,11 +7,13 @@ from typing import Any
 
 from dependency_injector.wiring import UnresolvedMarkerWarning
 from quart import Quart
-from quart_schema import Info, QuartSchema, Server
+from quart_schema import HttpSecurityScheme, Info, QuartSchema, Server
 
+from src.api.asgi import ASGIApplication
 from src.api.controllers import blueprints
 from src.api.maintenance_gate import MaintenanceGate
-from src.api.middleware import ServicePrefixMiddleware
+from src.api.middleware import MalformedRequestMiddleware, ServicePrefixMiddleware, UnreadBodyMiddleware
+from src.api.openapi import OpenAPI
 from src.api.requests import JSONRequest
 from src.config import PROJECT, Config, ConfigurationError
 from src.cors import register_cors
@@ -78,7 +80,9 @@ def register_openapi(app: Quart, config: Config) -> None:
         scalar_ui_path=None,
         info=Info(title=config.SERVICE_NAME, version=PROJECT["version"], description=PROJECT["description"]),
         servers=[Server(url=config.SERVICE_PREFIX or "/")],
+        security_schemes={"maintenance": HttpSecurityScheme(scheme="bearer")},
         conversion_preference="pydantic",
+        openapi_provider_class=OpenAPI,
     )
 
 
@@ -95,7 +99,8 @@ def register_lifespan(app: Service) -> None:
 def register_middleware(app: Service, config: Config) -> None:
     """From the inside out: the first one is next to the application."""
     prefix = "" if config.APP_ENV == "testing" else config.SERVICE_PREFIX
-    asgi_app: Any = app.asgi_app
+    framework: Any = app.asgi_app
+    asgi_app: ASGIApplication = UnreadBodyMiddleware(framework)
     if prefix:
         asgi_app = ServicePrefixMiddleware(asgi_app, prefix)
     app.maintenance_gate = MaintenanceGate(
@@ -105,7 +110,7 @@ def register_middleware(app: Service, config: Config) -> None:
         retry_after=config.MAINTENANCE_RETRY_AFTER,
         origins=config.CORS_ORIGINS,
     )
-    app.asgi_app = app.maintenance_gate  # type: ignore[assignment]
+    app.asgi_app = MalformedRequestMiddleware(app.maintenance_gate)  # type: ignore[assignment]
 
 
 def _exempt_paths(app: Service) -> Iterator[str]:

@@ -30,10 +30,17 @@ Moment = Annotated[
 ]
 
 
+def _document(schema: dict[str, Any]) -> None:
+    """What a field is that was not sent is up to the service: `given` leaves it out."""
+    schema["minProperties"] = 1
+    for field in schema.get("properties", {}).values():
+        field.pop("default", None)
+
+
 class BodySchema(BaseModel):
     """Refuses a body without data, a field it does not know and a value of another type."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_document)
 
     @model_validator(mode="before")
     @classmethod
