@@ -49,6 +49,7 @@ class Config(BaseSettings):
     MAINTENANCE_RETRY_AFTER: int = Field(default=60, ge=1)
     MAINTENANCE_ON_UNKNOWN: Literal["closed", "open"] = "closed"
     MAX_CONTENT_LENGTH: int = Field(default=1024 * 1024, ge=1)
+    BODY_TIMEOUT: Seconds = 60.0
 
     @field_validator("SERVICE_PREFIX")
     @classmethod
