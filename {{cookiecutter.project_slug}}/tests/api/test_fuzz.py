@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
@@ -48,14 +49,19 @@ def _url(database: Database, database_url: URL) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("selection", [("--exclude-path", SWITCH), ("--include-path", SWITCH)], ids=["all", "switch"])
-def test_every_answer_is_documented(url: str, selection: Sequence[str]) -> None:
+def test_every_answer_is_documented(url: str, selection: Sequence[str], tmp_path: Path) -> None:
     """The switch comes alone: on, it makes a 503 of every other answer."""
     number = ("--max-examples", EXAMPLES) if EXAMPLES else ("--max-examples", "3", "--generation-deterministic")
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--no-color"]
-    environment = {**os.environ, "MAINTENANCE_TOKEN": TOKEN, "NO_PROXY": "127.0.0.1"}
+    settings = {"MAINTENANCE_TOKEN": TOKEN, "NO_PROXY": "127.0.0.1", "HYPOTHESIS_STORAGE_DIRECTORY": str(tmp_path)}
 
     result = subprocess.run(
-        [*command, *number, *selection], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [*command, *number, *selection],
+        cwd=ROOT,
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert result.returncode == 0, result.stdout + result.stderr
