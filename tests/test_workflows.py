@@ -15,6 +15,7 @@ from service import Commands
 pytest_plugins = ["service"]
 
 WORKFLOW = ".github/workflows/ci.yml"
+NIGHTLY = ".github/workflows/fuzz.yml"
 PROGRAMS = Path(sys.executable).parent
 MISSPELT = "name: x\non: push\njobs: {a: {runs-on: b, steps: [{uses: actions/checkout@v4, wiht: {}}]}}\n"
 CARELESS = "import os\nfrom src.services import todo_service\n\nx:int = todo_service\n"
@@ -60,9 +61,10 @@ def essence(command: str) -> tuple[str, ...]:
     return tuple(word for word in shlex.split(command) if word not in CHANGES)
 
 
-@pytest.fixture(name="workflow", params=["template", "project"])
+@pytest.fixture(name="workflow", params=["template", "project", "nightly"])
 def _workflow(request: pytest.FixtureRequest, project: Path) -> Path:
-    return (project if request.param == "project" else ROOT) / WORKFLOW
+    files = {"template": ROOT / WORKFLOW, "project": project / WORKFLOW, "nightly": project / NIGHTLY}
+    return files[request.param]
 
 
 def test_github_understands_the_workflow(workflow: Path) -> None:

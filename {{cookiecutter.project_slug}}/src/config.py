@@ -56,6 +56,7 @@ class Config(BaseSettings):
     MAINTENANCE_ON_UNKNOWN: Literal["closed", "open"] = "closed"
     SHUTDOWN_DRAIN_SECONDS: float = Field(default=5.0, ge=0)
     MAX_CONTENT_LENGTH: int = Field(default=1024 * 1024, ge=1)
+    BODY_TIMEOUT: Seconds = 60.0
 
     @field_validator("SERVICE_PREFIX")
     @classmethod

@@ -8,12 +8,13 @@ from typing import Any
 
 from dependency_injector.wiring import UnresolvedMarkerWarning
 from quart import Quart
-from quart_schema import Info, QuartSchema, Server
+from quart_schema import HttpSecurityScheme, Info, QuartSchema, Server
 
+from src.api.asgi import ASGIApplication
 from src.api.controllers import blueprints
 from src.api.docs_page import register_docs_page
 from src.api.maintenance_gate import MaintenanceGate
-from src.api.middleware import ServicePrefixMiddleware
+from src.api.middleware import MalformedRequestMiddleware, ServicePrefixMiddleware, UnreadBodyMiddleware
 from src.api.openapi import OpenAPI
 from src.api.proxy_headers import ProxyHeadersMiddleware
 from src.api.request_log import RequestLogMiddleware
@@ -96,8 +97,9 @@ def register_openapi(app: Quart, config: Config) -> None:
         scalar_ui_path=None,
         info=Info(title=config.SERVICE_NAME, version=PROJECT["version"], description=PROJECT["description"]),
         servers=[Server(url=config.SERVICE_PREFIX or "/")],
-        openapi_provider_class=OpenAPI,
+        security_schemes={"maintenance": HttpSecurityScheme(scheme="bearer")},
         conversion_preference="pydantic",
+        openapi_provider_class=OpenAPI,
     )
     if config.serves_docs:
         register_docs_page(app, config.SERVICE_NAME)
@@ -121,7 +123,8 @@ def register_lifespan(app: Service, config: Config) -> None:
 def register_middleware(app: Service, config: Config) -> None:
     """From the inside out: the first one is next to the application."""
     prefix = "" if config.APP_ENV == "testing" else config.SERVICE_PREFIX
-    asgi_app: Any = app.asgi_app
+    framework: Any = app.asgi_app
+    asgi_app: ASGIApplication = UnreadBodyMiddleware(framework)
     if prefix:
         asgi_app = ServicePrefixMiddleware(asgi_app, prefix)
     app.maintenance_gate = MaintenanceGate(
@@ -131,7 +134,8 @@ def register_middleware(app: Service, config: Config) -> None:
         retry_after=config.MAINTENANCE_RETRY_AFTER,
         origins=config.CORS_ORIGINS,
     )
-    asgi_app = SecurityHeadersMiddleware(app.maintenance_gate)
+    asgi_app = MalformedRequestMiddleware(app.maintenance_gate)
+    asgi_app = SecurityHeadersMiddleware(asgi_app)
     asgi_app = RequestLogMiddleware(asgi_app, access_log(config))
     if config.PROXY_HOPS:
         asgi_app = ProxyHeadersMiddleware(asgi_app, config.PROXY_HOPS)

@@ -1,6 +1,7 @@
 """One shape for every error, `create_problem`; this is the table from what went wrong to its status."""
 
 from http import HTTPStatus
+from itertools import islice
 
 import structlog
 from pydantic import ValidationError as SchemaError
@@ -32,6 +33,7 @@ HEADERS_OF_STATUS = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"},  # seconds
 }
+MAX_REASONS = 100  # of a body that may hold a hundred thousand mistakes
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +58,7 @@ async def _handle_schema_error(error: RequestSchemaValidationError) -> Response:
         return create_problem(HTTPStatus.BAD_REQUEST, str(cause))
     reasons = {
         ".".join(str(part) for part in details["loc"]): details["msg"].removeprefix("Value error, ")
-        for details in cause.errors(include_url=False, include_context=False, include_input=False)
+        for details in islice(cause.errors(include_url=False, include_context=False, include_input=False), MAX_REASONS)
     }
     return create_problem(HTTPStatus.BAD_REQUEST, reasons.get("") or reasons)
 

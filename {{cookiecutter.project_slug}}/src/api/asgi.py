@@ -12,7 +12,9 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
-BODY_TIMEOUT = 5.0  # seconds
+# What a client may still send before it gets its refusal.
+LINGER_SECONDS = 5.0
+LINGER_BYTES = 64 * 1024 * 1024
 
 
 def header(scope: Scope, name: bytes) -> bytes:
@@ -38,12 +40,31 @@ async def drop_body(scope: Scope, receive: Receive) -> None:
 
     That client would see a broken pipe and no answer.
     """
-    if scope["type"] == "http" and any(_announces_body(*header) for header in scope["headers"]):
+    if announces_body(scope):
+        body = WatchedBody(receive)
         with suppress(TimeoutError):
-            async with asyncio.timeout(BODY_TIMEOUT):
-                while (await receive()).get("more_body"):
-                    pass
+            async with asyncio.timeout(LINGER_SECONDS):
+                while not body.ended.is_set():
+                    await body.receive()
 
 
-def _announces_body(name: bytes, value: bytes) -> bool:
-    return name.lower() in (b"content-length", b"transfer-encoding") and value != b"0"
+def announces_body(scope: Scope) -> bool:
+    return scope["type"] == "http" and any(
+        name.lower() in (b"content-length", b"transfer-encoding") and value != b"0" for name, value in scope["headers"]
+    )
+
+
+class WatchedBody:
+    """`ended` is set when there is no more to receive, or more than anybody has to listen to."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.ended = asyncio.Event()
+        self._receive = receive
+        self._size = 0
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._size += len(message.get("body", b""))
+        if not message.get("more_body") or self._size > LINGER_BYTES:
+            self.ended.set()
+        return message

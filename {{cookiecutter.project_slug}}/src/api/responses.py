@@ -13,6 +13,7 @@ from src.api.schemas.problem import ProblemSchema
 from src.domain.pagination import Page, PageRequest
 
 Problem = str | Mapping[str, str]
+PROBLEM_TYPE = "application/problem+json"
 
 
 def create_response(
@@ -37,13 +38,16 @@ def create_empty_response() -> Response:
 
 def create_problem(status: int, message: Problem, headers: dict[str, Any] | None = None) -> Response:
     """An error as RFC 9457 has it, plus `error_message`, a sentence or field → reason."""
-    title = HTTP_STATUS_CODES.get(status, "Error")
-    problem = ProblemSchema(
+    body = problem_json(status, message, request.root_path + request.path if request else None)
+    return Response(body, status, headers, content_type=PROBLEM_TYPE)
+
+
+def problem_json(status: int, message: Problem, instance: str | None) -> str:
+    return ProblemSchema(
         type="about:blank",
-        title=title,
+        title=HTTP_STATUS_CODES.get(status, "Error"),
         status=status,
         detail=message if isinstance(message, str) else "; ".join(f"{key}: {why}" for key, why in message.items()),
-        instance=request.root_path + request.path if request else None,
+        instance=instance,
         error_message=message if isinstance(message, str) else dict(message),
-    )
-    return Response(problem.model_dump_json(), status, headers, content_type="application/problem+json")
+    ).model_dump_json()

@@ -165,6 +165,8 @@ async def test_refuses_a_body_that_is_no_object(client: Client, body: object) ->
     assert (await response.get_json())["error_message"] == "The body must be a JSON object"
 
 
-@pytest.mark.parametrize("number", ["99999999999999999999", "2147483648"])
-async def test_an_id_that_no_todo_can_have_is_refused(client: Client, number: str) -> None:
-    assert (await client.get(f"/v1/todo/{number}")).status_code == 400
+@pytest.mark.parametrize(("number", "status"), [("99999999999999999999", 400), ("2147483648", 404)])
+async def test_an_id_that_no_todo_can_have_is_the_id_of_none(client: Client, number: str, status: int) -> None:
+    assert (await client.get(f"/v1/todo/{number}")).status_code == status
+    assert (await client.patch(f"/v1/todo/{number}", json={"title": "a"})).status_code == status
+    assert (await client.delete(f"/v1/todo/{number}")).status_code == status

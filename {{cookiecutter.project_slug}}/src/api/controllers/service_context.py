@@ -1,12 +1,14 @@
+from http import HTTPStatus
 from typing import Annotated
 
 from dependency_injector.wiring import Provide, inject
 from quart import Blueprint, ResponseReturnValue, request
-from quart_schema import document_response, tag_blueprint, validate_request
+from quart_schema import document_response, security_scheme, tag_blueprint, validate_request
 
 from src.api.maintenance_gate import maintenance_exempt
 from src.api.requests import given
 from src.api.responses import create_response
+from src.api.schemas.problem import ProblemSchema
 from src.api.schemas.service_context import ServiceContextSchema, ServiceContextUpdateSchema
 from src.domain.service_context import ServiceContext
 from src.services.maintenance_access import MaintenanceAccess
@@ -36,8 +38,10 @@ async def retrieve_service_context(service: Service) -> ResponseReturnValue:
 
 @blueprint.patch("/service-context")
 @maintenance_exempt
+@security_scheme([{"maintenance": []}])
 @validate_request(ServiceContextUpdateSchema)
 @document_response(ServiceContextSchema)
+@document_response(ProblemSchema, HTTPStatus.SERVICE_UNAVAILABLE)
 @inject
 async def update_service_context(data: ServiceContextUpdateSchema, service: Service) -> ResponseReturnValue:
     return _answer(await service.change(given(data), by=f"http {request.remote_addr}"))

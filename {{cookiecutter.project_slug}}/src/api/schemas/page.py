@@ -1,9 +1,9 @@
 """A part of a list, and how to ask for it."""
 
 from functools import cache
-from typing import Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from src.domain.pagination import DEFAULT_PER_PAGE, MAX_PER_PAGE
 
@@ -11,6 +11,10 @@ Item = TypeVar("Item", bound=BaseModel)
 
 
 class PageSchema(BaseModel, Generic[Item]):
+    model_config = ConfigDict(
+        json_schema_extra={"required": ["items"], "description": "With `itemized` there are `items` and nothing else."}
+    )
+
     items: list[Item]
     total: int
     page: int
@@ -21,12 +25,22 @@ class ItemsSchema(BaseModel, Generic[Item]):
     items: list[Item]
 
 
+def _or_text(**schema: Any) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [schema, {"type": "string"}]})
+
+
 class PageQuery(BaseModel):
     """Documents the query string; it is read by `PageRequest`, which takes a default for what it cannot read."""
 
-    page: int = Field(default=1, ge=1)
-    per_page: int = Field(default=DEFAULT_PER_PAGE, ge=1, le=MAX_PER_PAGE)
-    itemized: bool = Field(default=False, description="All items instead of a page.")
+    page: Annotated[int, _or_text(type="integer", minimum=1)] = Field(
+        default=1, description="Counts from 1, and anything else counts as 1."
+    )
+    per_page: Annotated[int, _or_text(type="integer", minimum=1, maximum=MAX_PER_PAGE)] = Field(
+        default=DEFAULT_PER_PAGE, description=f"At most {MAX_PER_PAGE}; what is no number from 1 counts as the default."
+    )
+    itemized: Annotated[bool, _or_text(type="boolean")] = Field(
+        default=False, description="`true`: all items instead of a page, or 400 where there are too many."
+    )
 
 
 @cache

@@ -34,4 +34,4 @@ class TodoUpdateSchema(BodySchema):
 
 
 class TodoQuery(PageQuery):
-    title: str | None = Field(default=None, description="Only todos with exactly this title.")
+    title: Text = Field(default="", description="Only todos with exactly this title.")

@@ -9,8 +9,21 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, cast
 
-from sqlalchemy import CursorResult, Row, Select, bindparam, delete, func, insert, inspect, select, update
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    inspect,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.types import BigInteger, Integer
 from typing_extensions import TypeVar
 
 from src.domain.exceptions import NotFoundError, ValidationError
@@ -41,7 +54,9 @@ class Repository(RepositoryPort[Entity]):
         self._attributes = frozenset(mapper.column_attrs.keys())
         self._selection = self._columns()
         self._select = select(*self._selection)
-        self._get = self._select.where(self._key == bindparam("object_id"))
+        # A number that the column cannot hold is the key of nothing, rather than a mistake.
+        self._key_type = BigInteger() if isinstance(self._key.type, Integer) else self._key.type
+        self._get = self._select.where(self._key == bindparam("object_id", type_=self._key_type))
         self._insert = insert(self.base_class).returning(*self._selection)
 
     def transaction(self) -> AbstractAsyncContextManager[None]:
@@ -58,7 +73,7 @@ class Repository(RepositoryPort[Entity]):
             return await self.get(object_id)
         statement = (
             update(self.base_class)
-            .where(self._key == object_id)
+            .where(self._is(object_id))
             .values(self._checked(data))
             .returning(*self._selection)
             .execution_options(synchronize_session=False)
@@ -67,7 +82,7 @@ class Repository(RepositoryPort[Entity]):
             return self._found((await session.execute(statement)).one_or_none(), session)
 
     async def delete(self, object_id: Any) -> None:  # noqa: ANN401
-        if not await self._delete(delete(self.base_class).where(self._key == object_id)):
+        if not await self._delete(delete(self.base_class).where(self._is(object_id))):
             raise NotFoundError(self.DEFAULT_NOT_FOUND_MESSAGE)
 
     async def delete_all(self, query_params: Params = NO_PARAMS) -> int:
@@ -132,6 +147,9 @@ class Repository(RepositoryPort[Entity]):
         async with self.database.session() as session:
             result = await session.execute(statement, execution_options={"synchronize_session": False})
             return cast("CursorResult[Any]", result).rowcount
+
+    def _is(self, object_id: Any) -> ColumnElement[bool]:  # noqa: ANN401
+        return cast("ColumnElement[bool]", self._key == bindparam(None, object_id, type_=self._key_type))
 
     def _matching(self, query_params: Params) -> Select[Any]:
         return self._apply_query_params(self._select, query_params).order_by(self._key)

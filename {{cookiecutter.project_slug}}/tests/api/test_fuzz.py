@@ -1,0 +1,81 @@
+"""Requests that Schemathesis makes up from the OpenAPI document, to a real server: every answer must be documented.
+
+Few requests and always the same ones, unless FUZZ_EXAMPLES says how many for each operation (`make fuzz`).
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import ProxyHandler, build_opener
+
+import pytest
+from sqlalchemy import URL
+
+from src.config import ROOT
+from src.infrastructure.databases.database import Database
+
+EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "")
+SWITCH = "/v1/service-context"
+TOKEN = "a token of this test"
+TO_START = 60.0  # seconds
+
+
+@pytest.fixture(name="url")
+def _url(database: Database, database_url: URL) -> Iterator[str]:
+    """Where a service as in production answers, on an empty database; it must not log an error."""
+    uri = database_url.render_as_string(hide_password=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    settings = {"APP_ENV": "production", "SERVICE_PREFIX": "/", "LOG_FORMAT": "json", "MAINTENANCE_TOKEN": TOKEN}
+    command = [sys.executable, "-m", "hypercorn", "asgi:app", "--config", "hypercorn.toml", "--bind", address]
+    with tempfile.TemporaryFile() as log:
+        environment = {**os.environ, **settings, "SQLALCHEMY_DATABASE_URI": uri}
+        with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=log) as process:
+            try:
+                _wait_for(f"http://{address}/health/ready")
+                yield f"http://{address}"
+            finally:
+                process.terminate()
+        log.seek(0)
+        errors = [line for line in log.read().decode().splitlines() if '"level": "error"' in line]
+
+    assert errors == []
+
+
+@pytest.mark.parametrize("selection", [("--exclude-path", SWITCH), ("--include-path", SWITCH)], ids=["all", "switch"])
+def test_every_answer_is_documented(url: str, selection: Sequence[str], tmp_path: Path) -> None:
+    """The switch comes alone: on, it makes a 503 of every other answer."""
+    number = ("--max-examples", EXAMPLES) if EXAMPLES else ("--max-examples", "3", "--generation-deterministic")
+    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--no-color"]
+    settings = {"MAINTENANCE_TOKEN": TOKEN, "NO_PROXY": "127.0.0.1", "HYPOTHESIS_STORAGE_DIRECTORY": str(tmp_path)}
+
+    result = subprocess.run(
+        [*command, *number, *selection],
+        cwd=ROOT,
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def _wait_for(url: str) -> None:
+    opener = build_opener(ProxyHandler({}))
+    deadline = time.monotonic() + TO_START
+    while True:
+        try:
+            opener.open(url, timeout=TO_START).close()
+        except (URLError, ConnectionError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
