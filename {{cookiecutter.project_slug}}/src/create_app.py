@@ -139,7 +139,7 @@ def register_middleware(app: Service, config: Config) -> None:
     asgi_app = RequestLogMiddleware(asgi_app, access_log(config))
     if config.PROXY_HOPS:
         asgi_app = ProxyHeadersMiddleware(asgi_app, config.PROXY_HOPS)
-    app.asgi_app = asgi_app  # type: ignore[method-assign]
+    app.asgi_app = asgi_app  # type: ignore[method-assign, assignment]
 
 
 def _exempt_paths(app: Service) -> Iterator[str]:
