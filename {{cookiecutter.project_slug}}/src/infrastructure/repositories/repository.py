@@ -9,19 +9,7 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, cast
 
-from sqlalchemy import (
-    ColumnElement,
-    CursorResult,
-    Row,
-    Select,
-    bindparam,
-    delete,
-    func,
-    insert,
-    inspect,
-    select,
-    update,
-)
+from sqlalchemy import CursorResult, Row, Select, bindparam, delete, func, insert, inspect, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import BigInteger, Integer
 from typing_extensions import TypeVar
@@ -148,8 +136,8 @@ class Repository(RepositoryPort[Entity]):
             result = await session.execute(statement, execution_options={"synchronize_session": False})
             return cast("CursorResult[Any]", result).rowcount
 
-    def _is(self, object_id: Any) -> ColumnElement[bool]:  # noqa: ANN401
-        return cast("ColumnElement[bool]", self._key == bindparam(None, object_id, type_=self._key_type))
+    def _is(self, object_id: Any) -> Any:  # noqa: ANN401
+        return self._key == bindparam(None, object_id, type_=self._key_type)
 
     def _matching(self, query_params: Params) -> Select[Any]:
         return self._apply_query_params(self._select, query_params).order_by(self._key)
