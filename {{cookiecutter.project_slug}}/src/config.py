@@ -38,8 +38,8 @@ class Config(BaseSettings):
     SQLALCHEMY_DATABASE_URI: DatabaseURL
     DATABASE_POOL_SIZE: int = Field(default=10, ge=1)
     DATABASE_POOL_TIMEOUT: Seconds = 5.0
-    DATABASE_CONNECT_TIMEOUT: Seconds = 5.0
-    DATABASE_STATEMENT_TIMEOUT: Seconds = 30.0
+    DATABASE_CONNECT_TIMEOUT: Seconds = 2.0
+    DATABASE_STATEMENT_TIMEOUT: Seconds = 10.0
     SERVICE_PREFIX: str = ""
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     LOG_FORMAT: Literal["console", "json"] = "json"
