@@ -4,9 +4,10 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
-from sqlalchemy import URL, text
+from sqlalchemy import URL, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -148,6 +149,18 @@ async def test_a_read_whose_connection_dies_is_repeated_once(faulty: Database) -
         await faulty.read(query)
 
     assert len(set(attempts)) == 2
+
+
+async def test_a_connection_that_is_closed_as_soon_as_it_is_open_is_no_connection(faulty: Database) -> None:
+    def close(connection: Any, _record: object) -> None:  # noqa: ANN401
+        connection.driver_connection.terminate()
+
+    event.listen(faulty.engine.sync_engine, "connect", close, insert=True)
+
+    with pytest.raises(UnavailableError):
+        await _ask(faulty, PROCESS)
+
+    assert _in_use(faulty) == 0
 
 
 async def test_after_a_failover_connections_to_the_old_primary_are_given_up(faulty: Database) -> None:

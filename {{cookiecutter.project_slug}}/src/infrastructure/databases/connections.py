@@ -43,14 +43,14 @@ def _prepare(connection: DBAPIConnection, record: ConnectionPoolEntry, *, silenc
     _notice_silence(transport.get_extra_info("socket"), silence)
 
 
-def _notice_silence(connection: socket.socket, seconds: float) -> None:
+def _notice_silence(connection: socket.socket | None, seconds: float) -> None:
     """The kernel gives up a connection over which nothing comes back, also one that nobody uses.
 
     Of itself it tries for a quarter of an hour, and says nothing about one that is idle:
     https://man7.org/linux/man-pages/man7/tcp.7.html
     """
-    if connection.family not in (socket.AF_INET, socket.AF_INET6):
-        return
+    if connection is None or connection.family not in (socket.AF_INET, socket.AF_INET6):
+        return  # closed again already, or a Unix socket
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     whole_seconds = max(1, round(seconds))
     options = {"TCP_KEEPIDLE": whole_seconds, "TCP_KEEPINTVL": whole_seconds, "TCP_USER_TIMEOUT": round(seconds * 1000)}

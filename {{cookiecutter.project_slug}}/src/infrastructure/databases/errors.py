@@ -45,7 +45,7 @@ def translated_errors() -> Iterator[None]:
     try:
         with translated_statement_errors():
             yield
-    except (PoolTimeoutError, OSError, *_ASYNCPG_ERRORS) as error:  # none free in time; refused; lost while preparing
+    except (PoolTimeoutError, OSError, *_ASYNCPG_ERRORS) as error:  # none free in time; refused; closed at once
         raise UnavailableError(UNAVAILABLE) from error
 
 
