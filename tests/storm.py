@@ -56,6 +56,7 @@ class Storm:
     """Answers of clients that ask as fast as they are answered, and after a 503 pause for a moment."""
 
     def __init__(self, port: int, asks: Iterable[Ask], pause: float) -> None:
+        """`asks` is no generator: many threads take from it."""
         self.answers: list[Answer] = []
         self._port = port
         self._asks = iter(asks)
@@ -92,4 +93,3 @@ class Storm:
                     self._enough.wait(self._pause)
         finally:
             client.close()
-

@@ -4,17 +4,19 @@ All under load: a real Hypercorn, a real PostgreSQL, a network in between that b
 """
 
 import os
+import re
 import signal
 import time
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection
-from itertools import count
+from itertools import cycle
 from pathlib import Path
 
 import pytest
-from conftest import Generate
+from conftest import ROOT, Generate
 from database_server import Database, Server
 from faults import Proxy
 from service import Commands, Service, note
@@ -60,6 +62,7 @@ RECOVERY = 2.0
 SLACK = 2.0  # seconds, for a machine that does much else
 CONNECTIONS = f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{NAME}'"  # noqa: S608
 PROCESSES = CONNECTIONS.replace("count(*)", "pid")
+TERMINATE = CONNECTIONS.replace("count(*)", "pg_terminate_backend(pid)")
 WRITE: Ask = ("POST", "/v1/todo", {"title": "a"})
 LIST: Ask = ("GET", "/v1/todo?per_page=2", None)
 TRANSACTION: Ask = ("POST", "/fault/transaction", {})
@@ -67,6 +70,7 @@ READY: Ask = ("GET", "/health/ready", None)
 HANG: Ask = ("GET", "/fault/hang", None)
 IN_USE: Ask = ("GET", "/fault/pool", None)
 WRITES = 10_000
+PAGE = (ROOT / "docs" / "database-faults.md").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,6 @@ class Scene:
     server: Server
     proxy: Proxy
     database: Database
-
 
     def ask(self, ask: Ask) -> Answer:
         client = Client(self.service.port)
@@ -126,10 +129,6 @@ def _all_is_well(scene: Scene) -> Iterator[None]:
     scene.server.start()
 
 
-def turns(*asks: Ask) -> Iterator[Ask]:
-    return map(lambda number: asks[number % len(asks)], count())
-
-
 def restart(scene: Scene) -> None:
     scene.server.stop()
     scene.server.start()
@@ -156,7 +155,7 @@ def is_up(scene: Scene) -> bool:
 
 def terminate_connections(scene: Scene) -> None:
     for _ in range(10):
-        scene.database.query(f"SELECT pg_terminate_backend(pid) FROM ({PROCESSES}) AS connections")
+        scene.database.query(TERMINATE)
 
 
 def cut_connections(scene: Scene) -> None:
@@ -193,24 +192,24 @@ def freeze(scene: Scene) -> None:
         os.kill(process, signal.SIGCONT)
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        restart,
-        kill_the_server,
-        kill_a_backend,
-        terminate_connections,
-        cut_connections,
-        refuse_connections,
-        black_hole,
-        drop_packets,
-        freeze,
-    ],
-)
+AWAY = {
+    "is restarted": restart,
+    "is killed, `kill -9`": kill_the_server,
+    "loses a process, `kill -9`": kill_a_backend,
+    "terminates connections": terminate_connections,
+    "has its connections cut": cut_connections,
+    "refuses connections": refuse_connections,
+    "does not answer": black_hole,
+    "is out of reach, packets are lost": drop_packets,
+    "is frozen": freeze,
+}
+
+
+@pytest.mark.parametrize("fault", AWAY.values())
 def test_a_fault_is_503_within_the_timeouts_and_is_over_when_the_database_is_back(
     fault: Callable[[Scene], None], scene: Scene
 ) -> None:
-    with Storm.raging(scene.service.port, turns(WRITE, LIST, TRANSACTION, READY), clients=8) as storm:
+    with Storm.raging(scene.service.port, cycle([WRITE, LIST, TRANSACTION, READY]), clients=8) as storm:
         until(lambda: len(storm.answers) > 50)
         fault(scene)
         back = time.monotonic()
@@ -240,7 +239,7 @@ def check(fault: str, answers: Sequence[Answer], back: float) -> None:
 def test_ten_thousand_writes_with_a_kill_in_the_middle_lose_none_that_was_acknowledged(
     faulty_project: Path, commands: Commands, tmp_path: Path
 ) -> None:
-    writes: Iterator[Ask] = (("POST", "/v1/todo", {"title": f"{number}"}) for number in range(WRITES))
+    writes: list[Ask] = [("POST", "/v1/todo", {"title": f"{number}"}) for number in range(WRITES)]
     settings = {"LOG_LEVEL": "ERROR", "DATABASE_POOL_SIZE": str(POOL)}
     with (
         Server.running(commands, faulty_project, tmp_path, kind="durable") as server,
@@ -341,7 +340,7 @@ def test_a_commit_whose_answer_was_lost_is_503_and_stored(scene: Scene) -> None:
 def test_a_server_that_became_a_standby_is_503_for_writes_until_there_is_a_primary_again(scene: Scene) -> None:
     scene.database.query("ALTER DATABASE postgres SET default_transaction_read_only = on")
     try:
-        scene.database.query(f"SELECT pg_terminate_backend(pid) FROM ({PROCESSES}) AS connections")
+        scene.database.query(TERMINATE)
         reading = until(lambda: scene.ask(LIST).status == 200)
         answers = [scene.ask(WRITE), scene.ask(WRITE)]
         assert scene.ask(LIST).status == 200
@@ -364,7 +363,7 @@ def test_too_many_connections_are_503_until_there_are_less(
     )
     uri = scene.server.uri.replace("postgres@", "limited@")
     with commands.serving(faulty_project, SQLALCHEMY_DATABASE_URI=uri, LOG_FORMAT="json") as service:
-        with Storm.raging(service.port, turns(WRITE, LIST)) as storm:
+        with Storm.raging(service.port, cycle([WRITE, LIST])) as storm:
             until(lambda: {200, 201, 503} <= {answer.status for answer in storm.answers})
             scene.database.query("ALTER ROLE limited CONNECTION LIMIT 20")
             back = time.monotonic()
@@ -389,7 +388,8 @@ def test_with_the_defaults_a_dead_network_is_noticed_long_before_a_statement_tak
         assert client.ask(WRITE).status == 201
 
         proxy.drop()
-        time.sleep(2 * CONNECT + SLACK)  # nobody asks, and the connections are given up all the same
+        time.sleep(2 * CONNECT + SLACK)  # nobody asks, and the connection is given up all the same
+        proxy.silence()  # else it would work again
         proxy.accept()
         written = client.ask(WRITE)
         client.close()
@@ -398,3 +398,42 @@ def test_with_the_defaults_a_dead_network_is_noticed_long_before_a_statement_tak
     assert (refused.status, refused.retry_after) == (503, "1")
     assert refused.seconds < 10
     assert written.status == 201
+    assert written.seconds < 10
+
+
+def test_the_page_names_the_faults_that_are_made_here() -> None:
+    away = [row[0] for row in table("When it is away")]
+
+    assert away == list(AWAY)
+    assert f"sent {RECOVERY:.0f} seconds later" in PAGE
+    assert f"sends {WRITES} writes" in PAGE
+
+
+def test_the_page_names_the_states_that_are_taken_for_the_fault_of_the_database(project: Path) -> None:
+    code = (project / "src" / "infrastructure" / "databases" / "errors.py").read_text(encoding="utf-8")
+    tests = (project / "tests" / "infrastructure" / "test_database_faults.py").read_text(encoding="utf-8")
+    states = re.findall(r'"(\w+)",  #', code[code.index("_UNAVAILABLE_STATES") :].partition("\n)\n")[0])
+    (sentence,) = [line for line in PAGE.splitlines() if "classes of SQLSTATE" in line]
+
+    assert sorted(re.findall(r"\b\w*\d\w*\b|\b3D\b", sentence)) == sorted(states)
+    for row in table("When it says no"):
+        assert not row[1] or f'"{row[1]}"' in tests or row[1] == "53300"
+
+
+def test_the_page_has_the_defaults_of_the_timeouts_and_what_they_add_up_to(project: Path) -> None:
+    settings = dict(re.findall(r"^(\w+)=(.*)$", (project / ".env.example").read_text(encoding="utf-8"), re.MULTILINE))
+    defaults = {name.strip("`"): default for name, default, *_ in table("The timeouts")}
+    hypercorn = tomllib.loads((project / "hypercorn.toml").read_text(encoding="utf-8"))
+    whatever_happens = 1 + sum(int(default) for name, default in defaults.items() if name.endswith("TIMEOUT"))
+
+    assert defaults == {name: settings[name] for name in defaults}
+    assert f"has ended after {whatever_happens} seconds" in PAGE
+    assert f"({hypercorn['graceful_timeout']} seconds)" in PAGE
+    assert whatever_happens < hypercorn["graceful_timeout"]
+
+
+def table(heading: str) -> list[list[str]]:
+    """The cells of the first table below the heading."""
+    section = PAGE.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row] for row in rows[2:]]
