@@ -219,6 +219,7 @@ async def test_what_is_in_use_when_the_pool_is_closed_is_closed_when_it_comes_ba
         async with asyncio.timeout(5):
             while await _ask(users.database, CONNECTIONS) != 0:  # the server hears of it a little later
                 await asyncio.sleep(0.01)
+        assert await _fill(faulty) == await _fill(faulty)
     finally:
         gc.enable()
 

@@ -7,7 +7,7 @@ import socket
 from functools import partial
 
 import asyncpg
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
@@ -65,13 +65,17 @@ def _hang_up(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
         connection.driver_connection.terminate()
 
 
+def _terminate(connection: Connection | None) -> None:
+    if connection and not connection.invalidated and connection.connection.driver_connection:
+        connection.connection.driver_connection.terminate()
+
+
 def _give_up(context: ExceptionContext) -> OperationalError | None:
     """Takes for a lost connection, with all of its age, what SQLAlchemy does not."""
     error = context.original_exception
     if isinstance(error, OSError):  # in the end also its `command_timeout`; at COMMIT it would pass as it is
         context.is_disconnect = True
-        if context.connection and context.connection.connection.driver_connection:
-            context.connection.connection.driver_connection.terminate()
+        _terminate(context.connection)
         return OperationalError(context.statement, None, error, connection_invalidated=True)
     protocol_is_broken = isinstance(error.__cause__, asyncpg.InternalClientError)
     if protocol_is_broken or getattr(error, "sqlstate", None) == _READ_ONLY:
