@@ -312,6 +312,17 @@ def test_an_idle_pool_that_was_killed_costs_no_request_its_answer(scene: Scene) 
         assert {answer.status for answer in storm.answers} == {201}, fault
 
 
+def test_one_connection_that_is_silent_gives_away_all_of_its_age(scene: Scene) -> None:
+    with Storm.raging(scene.service.port, [WRITE] * 50, clients=2 * POOL) as storm:
+        storm.abate()
+    assert int(scene.database.query(CONNECTIONS)) == POOL
+    scene.proxy.silence()
+
+    answers = [scene.ask(WRITE) for _ in range(POOL)]
+
+    assert [answer.status for answer in answers] == [503] + [201] * (POOL - 1)
+
+
 def test_a_commit_that_did_not_arrive_is_503_and_not_stored(scene: Scene) -> None:
     before = scene.count("transaction")
     scene.proxy.cut_at(b"COMMIT;")

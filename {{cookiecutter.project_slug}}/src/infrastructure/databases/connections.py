@@ -4,6 +4,7 @@ All of it without a query: a connection that works is not asked whether it does.
 """
 
 import socket
+from contextlib import suppress
 from functools import partial
 
 import asyncpg
@@ -50,13 +51,14 @@ def _notice_silence(connection: socket.socket | None, seconds: float) -> None:
     https://man7.org/linux/man-pages/man7/tcp.7.html
     """
     if connection is None or connection.family not in (socket.AF_INET, socket.AF_INET6):
-        return  # closed again already, or a Unix socket
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return  # closed, or a Unix socket
     whole_seconds = max(1, round(seconds))
     options = {"TCP_KEEPIDLE": whole_seconds, "TCP_KEEPINTVL": whole_seconds, "TCP_USER_TIMEOUT": round(seconds * 1000)}
-    for name, value in options.items():
-        if hasattr(socket, name):  # not every system has them all
-            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    with suppress(OSError, ValueError):  # closed again already, which its first user will notice
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in options.items():
+            if hasattr(socket, name):  # not every system has them all
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _hang_up(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
@@ -74,7 +76,7 @@ def _give_up(context: ExceptionContext) -> OperationalError | None:
     """Takes for a lost connection, with all of its age, what SQLAlchemy does not."""
     error = context.original_exception
     if isinstance(error, OSError):  # in the end also its `command_timeout`; at COMMIT it would pass as it is
-        context.is_disconnect = True
+        context.is_disconnect = context.invalidate_pool_on_disconnect = True
         _terminate(context.connection)
         return OperationalError(context.statement, None, error, connection_invalidated=True)
     protocol_is_broken = isinstance(error.__cause__, asyncpg.InternalClientError)
