@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 from scripts.postgres import PostgresServer
 
-server = PostgresServer(Path(sys.argv[1]), durable=False)
+server = PostgresServer(Path(sys.argv[1]), durable=sys.argv[2] == "durable")
 try:
     for line in sys.stdin:
         getattr(server, line.strip())()
@@ -33,7 +33,7 @@ finally:
 
 
 class Server:
-    """A PostgreSQL that may be stopped, started and killed."""
+    """A PostgreSQL that may be stopped, started and killed; with the schema of the project after `migrate`."""
 
     def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
         self._process = process
@@ -42,9 +42,10 @@ class Server:
 
     @classmethod
     @contextmanager
-    def running(cls, commands: Commands, project: Path, folder: Path) -> Iterator[Self]:
+    def running(cls, commands: Commands, project: Path, folder: Path, kind: str = "fast") -> Iterator[Self]:
+        """A `durable` one waits for the disk before it says that something is committed."""
         with subprocess.Popen(
-            ["python", "-c", SERVER, str(folder)],
+            ["python", "-c", SERVER, str(folder), kind],
             cwd=project,
             env=commands.environment({}),
             stdin=subprocess.PIPE,
@@ -68,6 +69,11 @@ class Server:
             while True:  # until its parent has taken notice
                 os.kill(number, 0)
                 time.sleep(0.01)
+
+    def migrate(self, commands: Commands, project: Path) -> None:
+        upgraded = commands.run(project, "quart", "db", "upgrade", SQLALCHEMY_DATABASE_URI=self.uri)
+        if upgraded.returncode:
+            raise RuntimeError(upgraded.stderr)
 
     @property
     def log(self) -> str:
@@ -114,7 +120,5 @@ class Database:
 def _server(project: Path, commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """With the schema of the project; a test that stops it starts it again."""
     with Server.running(commands, project, tmp_path_factory.mktemp("server")) as server:
-        upgraded = commands.run(project, "quart", "db", "upgrade", SQLALCHEMY_DATABASE_URI=server.uri)
-        if upgraded.returncode:
-            raise RuntimeError(upgraded.stderr)
+        server.migrate(commands, project)
         yield server

@@ -1,6 +1,9 @@
 """Breaks the network between a service and its database, for real."""
 
 import asyncio
+import ctypes
+import socket
+import struct
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -10,6 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from service import free_port
 
+SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27  # Linux, asm-generic/socket.h
+DROP_ALL = struct.pack("HBBI", 6, 0, 0, 0)  # one instruction: return, keep no byte
 NOTIFICATION = b"A"  # https://www.postgresql.org/docs/current/protocol-message-formats.html
 
 
@@ -36,6 +41,7 @@ class Proxy:
         self.uri = f"{parts.scheme}://postgres@127.0.0.1:{self._port}{parts.path}?ssl=disable"
         self._loses_notifications = False
         self._swallows_new = False
+        self._trap: tuple[bytes, bool] | None = None
         self._links: dict[asyncio.Task[None], _Link] = {}
         self._listener: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
@@ -59,6 +65,7 @@ class Proxy:
         """All is well again, for new connections: those that were silenced stay so."""
         self._loses_notifications = self._swallows_new = False
         self._run(self._listen())
+        self._filter(dropping=False)
 
     def lose_notifications(self) -> None:
         self._loses_notifications = True
@@ -73,6 +80,18 @@ class Proxy:
         self._swallows_new = True
         self.silence()
 
+    def drop(self) -> None:
+        """Packets are lost, as in a firewall or on the way to a machine that is gone: not even TCP gets an answer."""
+        self._filter(dropping=True)
+
+    def cut_at(self, word: bytes) -> None:
+        """Closes the next connection over which it is sent, and does not pass it on."""
+        self._trap = (word, False)
+
+    def silence_at(self, word: bytes) -> None:
+        """Passes it on, but neither its answer nor anything else on this connection."""
+        self._trap = (word, True)
+
     def cut(self) -> None:
         """Closes what is open; new connections pass."""
         self._run(self._close_all())
@@ -81,6 +100,18 @@ class Proxy:
         """Nobody listens any more."""
         self._run(self._stop_listening())
         self.cut()
+
+    def _filter(self, *, dropping: bool) -> None:
+        listening = self._listener.sockets if self._listener else ()
+        connected = [link.writer.get_extra_info("socket") for link in list(self._links.values())]
+        program = ctypes.create_string_buffer(DROP_ALL)
+        drop_all = struct.pack("HP", 1, ctypes.addressof(program))
+        for each in (*listening, *connected):
+            if dropping:
+                each.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, drop_all)
+            else:
+                with suppress(FileNotFoundError):  # it has none
+                    each.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
 
     def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
@@ -102,6 +133,7 @@ class Proxy:
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = _Link(reader, writer, self._swallows_new)
+        keep_alive(writer.get_extra_info("socket"))
         task = self._loop.create_task(self._serve(link))
         self._links[task] = link
         task.add_done_callback(self._links.pop)
@@ -120,7 +152,7 @@ class Proxy:
     async def _forward(self, link: _Link) -> None:
         reader, writer = await self._connect()
         directions = [
-            asyncio.create_task(_pass_requests(link, writer)),
+            asyncio.create_task(self._pass_requests(link, writer)),
             asyncio.create_task(self._pass_answers(link, reader)),
         ]
         try:
@@ -137,6 +169,16 @@ class Proxy:
             return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
         return await asyncio.open_connection(host, int(port))
 
+    async def _pass_requests(self, link: _Link, writer: asyncio.StreamWriter) -> None:
+        while data := await link.reader.read(65536):
+            passes = not link.silent
+            if self._trap and self._trap[0] in data:
+                (_, link.silent), self._trap = self._trap, None
+                if not link.silent:
+                    return
+            if passes:
+                writer.write(data)
+
     async def _pass_answers(self, link: _Link, reader: asyncio.StreamReader) -> None:
         """Message by message: one byte that says what it is, four that say how long."""
         with suppress(asyncio.IncompleteReadError):
@@ -150,7 +192,8 @@ class Proxy:
             await asyncio.Event().wait()  # the client is not told
 
 
-async def _pass_requests(link: _Link, writer: asyncio.StreamWriter) -> None:
-    while data := await link.reader.read(65536):
-        if not link.silent:
-            writer.write(data)
+def keep_alive(connection: socket.socket) -> None:
+    """Finds out within two seconds that the other end has given up a connection, as a server does after minutes."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):
+        connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), 1)

@@ -41,8 +41,8 @@ class Config(BaseSettings):
     SQLALCHEMY_DATABASE_URI: DatabaseURL
     DATABASE_POOL_SIZE: int = Field(default=10, ge=1)
     DATABASE_POOL_TIMEOUT: Seconds = 5.0
-    DATABASE_CONNECT_TIMEOUT: Seconds = 5.0
-    DATABASE_STATEMENT_TIMEOUT: Seconds = 30.0
+    DATABASE_CONNECT_TIMEOUT: Seconds = 2.0
+    DATABASE_STATEMENT_TIMEOUT: Seconds = 10.0
     SERVICE_PREFIX: str = ""
     API_DOCS: bool | None = None
     PROXY_HOPS: int = Field(default=0, ge=0)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from sqlalchemy import text
 
-from src.domain.exceptions import ConflictError, NotFoundError, UnavailableError
+from src.domain.exceptions import ConflictError, NotFoundError
 from src.infrastructure.databases.database import Database
 from src.infrastructure.databases.unit_of_work import ConcurrentUseError
 from tests.infrastructure.samples import PetRepository, UserRepository
@@ -201,24 +201,6 @@ async def test_an_error_of_the_caller_passes_unchanged(users: UserRepository) ->
             raise ConnectionRefusedError
 
 
-async def test_a_read_survives_that_its_connection_was_killed(users: UserRepository, database: Database) -> None:
-    user = await users.create({"name": "a"})
-    await _kill_the_connection(database)
-
-    assert (await users.get(user.id)).name == "a"
-
-
-async def test_a_write_is_not_repeated_when_its_connection_was_killed(
-    users: UserRepository, database: Database
-) -> None:
-    await _kill_the_connection(database)
-
-    with pytest.raises(UnavailableError):
-        await users.create({"name": "a"})
-
-    assert await users.count() == 0
-
-
 async def test_not_found_inside_a_transaction_rolls_back(users: UserRepository) -> None:
     with pytest.raises(NotFoundError, match="User was not found"):
         async with users.transaction():
@@ -226,17 +208,6 @@ async def test_not_found_inside_a_transaction_rolls_back(users: UserRepository) 
             await users.get(0)
 
     assert await users.count() == 0
-
-
-async def _kill_the_connection(database: Database) -> None:
-    """Leaves a pool of one connection that the server has closed."""
-    await database.close()
-    async with database.session() as session:
-        pid = await session.scalar(text("SELECT pg_backend_pid()"))
-    other = Database(database.engine.url)
-    async with other.session() as session:
-        await session.execute(text(f"SELECT pg_terminate_backend({pid}, 5000)"))
-    await other.close()
 
 
 def _checked_out(database: Database) -> int:

@@ -9,11 +9,12 @@ from contextvars import ContextVar
 from typing import TypeVar
 
 from sqlalchemy import URL
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
-from src.infrastructure.databases.dialects import DatabaseOptions, engine_options, hanging_up, transaction_isolation
-from src.infrastructure.databases.errors import translated_errors, translated_statement_errors
+from src.domain.exceptions import UnavailableError
+from src.infrastructure.databases.connections import close_returned, look_after
+from src.infrastructure.databases.dialects import DatabaseOptions, engine_options, is_postgresql, transaction_isolation
+from src.infrastructure.databases.errors import is_stale, translated_errors, translated_statement_errors
 from src.infrastructure.databases.unit_of_work import UnitOfWork
 
 Result = TypeVar("Result")
@@ -28,6 +29,8 @@ class Database:
             pool_reset_on_return=None,  # in autocommit there is nothing to roll back; transactions end themselves
             **engine_options(url, self.options),
         )
+        if is_postgresql(url):
+            look_after(self.engine.sync_engine, silence=self.options.connect_timeout)
         self._statements = async_sessionmaker(self.engine, autoflush=False, expire_on_commit=False)
         self._transactions = async_sessionmaker(
             self.engine.execution_options(isolation_level=transaction_isolation(url)),
@@ -38,8 +41,9 @@ class Database:
 
     async def close(self) -> None:
         """Closes what is idle, what is in use when it comes back; waits for nobody. A later call connects anew."""
-        with hanging_up(self.engine.sync_engine.pool):
-            await self.engine.dispose()
+        pool = self.engine.sync_engine.pool
+        await self.engine.dispose()
+        close_returned(pool)
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
@@ -57,12 +61,12 @@ class Database:
                     yield session
 
     async def read(self, query: Callable[[AsyncSession], Awaitable[Result]]) -> Result:
-        """Runs a query that writes nothing; outside a transaction, once more if its connection had died unnoticed."""
+        """Runs a query that writes nothing; outside a transaction, once more if its connection had become useless."""
         try:
             async with self.session() as session:
                 return await query(session)
-        except Exception as error:
-            if not _lost_connection(error) or self._in_transaction():
+        except UnavailableError as error:
+            if self._in_transaction() or not is_stale(error.__cause__):
                 raise
         async with self.session() as session:
             return await query(session)
@@ -104,8 +108,3 @@ class Database:
             yield
         finally:
             self._current.reset(token)
-
-
-def _lost_connection(error: BaseException) -> bool:
-    cause = error.__cause__
-    return isinstance(cause, DBAPIError) and cause.connection_invalidated

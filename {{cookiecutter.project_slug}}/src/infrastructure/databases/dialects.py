@@ -1,14 +1,12 @@
 """All that differs between databases: PostgreSQL over asyncpg is what we serve on, others run the same code."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Pool, Table, event, make_url
+from sqlalchemy import URL, Connection, Engine, Table, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 
 from src.infrastructure.databases.pgbouncer import MARK, session_arguments, through_pgbouncer
@@ -27,8 +25,8 @@ class DatabaseOptions:
     application_name: str = "service"
     pool_size: int = 10
     pool_timeout: float = 5.0
-    connect_timeout: float = 5.0
-    statement_timeout: float = 30.0
+    connect_timeout: float = 2.0
+    statement_timeout: float = 10.0
 
 
 def parse_url(value: str) -> URL:
@@ -60,7 +58,7 @@ def parse_url(value: str) -> URL:
 def engine_options(url: URL, options: DatabaseOptions) -> dict[str, Any]:
     """Arguments of `create_async_engine` for the database of this URL."""
     if url.get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": options.connect_timeout}}
+        return {"connect_args": {"timeout": options.pool_timeout}}  # a write waits for another
     pool = {"pool_size": options.pool_size, "max_overflow": 0, "pool_timeout": options.pool_timeout}
     if url.get_backend_name() != "postgresql":
         return pool
@@ -68,6 +66,10 @@ def engine_options(url: URL, options: DatabaseOptions) -> dict[str, Any]:
         "idle_in_transaction_session_timeout": "60s",  # a transaction forgotten by a bug must not hold its locks
         "jit": "off",  # asyncpg's own catalogue queries take seconds with it
         "statement_timeout": str(int(options.statement_timeout * 1000)),
+        # What the network has cut off from us, or killed, must not go on occupying one of its connections for hours.
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "3",
     }
     connect_args = {
         "timeout": options.connect_timeout,
@@ -101,34 +103,12 @@ def upsert(url: URL, table: Table) -> postgresql.Insert | sqlite.Insert:
     return sqlite.insert(table) if url.get_backend_name() == "sqlite" else postgresql.insert(table)
 
 
-@contextmanager
-def hanging_up(pool: Pool) -> Iterator[None]:
-    """Connections that the pool closes are ended without a farewell: it waits for a server that may be gone."""
-    event.listen(pool, "close", _hang_up)
-    try:
-        yield
-    finally:
-        event.remove(pool, "close", _hang_up)
-
-
-def _hang_up(connection: DBAPIConnection, _record: object) -> None:
-    if type(connection).__module__.endswith("asyncpg"):
-        connection.driver_connection.terminate()
-
-
 @event.listens_for(Engine, "connect")
 def _check_foreign_keys_of_sqlite(connection: DBAPIConnection, _record: object) -> None:
     if type(connection).__module__.endswith("aiosqlite"):
         cursor = connection.cursor()
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
-
-
-@event.listens_for(Engine, "handle_error")
-def _give_up_silent_connection(context: ExceptionContext) -> None:
-    """After its `command_timeout` a connection, and all of its age, must not go back to the pool."""
-    if isinstance(context.original_exception, TimeoutError):
-        context.is_disconnect = True
 
 
 @event.listens_for(Engine, "begin")

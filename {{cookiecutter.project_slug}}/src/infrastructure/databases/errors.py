@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import asyncpg
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -18,7 +19,18 @@ NOT_MIGRATED = (
     "or first `quart db migrate` where no revision adds it."
 )
 _NOT_MIGRATED_STATES = ("42P01", "42703")  # undefined table, undefined column
-_UNAVAILABLE_CLASSES = ("08", "28", "3D", "53", "57")  # connection, login, no such database, resources, operator
+_UNAVAILABLE_STATES = (  # or the first two characters of them
+    "08",  # connection
+    "25006",  # read-only: no longer the primary
+    "28",  # login
+    "3D",  # no such database
+    "40",  # deadlock, serialization failure: rolled back
+    "53",  # memory, disk, connections are used up
+    "55P03",  # a lock was not to be had in time
+    "57",  # cancelled, shutting down, starting up
+    "58",  # input and output
+)
+_ASYNCPG_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _FIELDS_OF_DETAIL = re.compile(r"Key \((?P<fields>[^)]+)\)=")
 _FIELD_OF_SQLITE = re.compile(r"UNIQUE constraint failed: \w+\.(?P<fields>\w+)")
 
@@ -33,7 +45,7 @@ def translated_errors() -> Iterator[None]:
     try:
         with translated_statement_errors():
             yield
-    except (PoolTimeoutError, OSError) as error:  # none free in time; refused, unreachable or timed out
+    except (PoolTimeoutError, OSError, *_ASYNCPG_ERRORS) as error:  # none free in time; refused; closed at once
         raise UnavailableError(UNAVAILABLE) from error
 
 
@@ -60,11 +72,26 @@ def _translate(error: DBAPIError) -> DomainError | None:
         return ValidationError("A value is out of the range that can be stored.")
     if state in _NOT_MIGRATED_STATES or "no such table" in str(error.orig):
         return NotMigratedError(NOT_MIGRATED)
-    if error.connection_invalidated or state.startswith(_UNAVAILABLE_CLASSES):
+    if error.connection_invalidated or state.startswith(_UNAVAILABLE_STATES) or _outdated(error):
         return UnavailableError(UNAVAILABLE)
     if not state and isinstance(error, (InterfaceError, OperationalError)):
         return UnavailableError(UNAVAILABLE)
     return None
+
+
+def is_stale(error: BaseException | None) -> bool:
+    """Whether the next attempt may well succeed, as it gets another connection, or prepares its statement anew.
+
+    Not so after a timeout: whoever waits has waited for long enough.
+    """
+    if not isinstance(error, DBAPIError) or isinstance(error.orig, TimeoutError):
+        return False
+    return error.connection_invalidated or _outdated(error)
+
+
+def _outdated(error: DBAPIError) -> bool:
+    """A migration changed what a prepared statement returns; nothing was executed, and all are prepared anew."""
+    return isinstance(getattr(error.orig, "__cause__", None), asyncpg.InvalidCachedStatementError)
 
 
 def _conflict(state: str, message: str, detail: str) -> ConflictError | None:
