@@ -188,7 +188,7 @@ def test_the_settings_are_those_of_the_role(bouncer: str, commands: Commands) ->
     names = ("statement_timeout", "idle_in_transaction_session_timeout", "jit")
     database = Database(commands, bouncer.removesuffix(MARK))
 
-    assert [database.query(f"SHOW {name}") for name in names] == ["30s", "1min", "off"]
+    assert [database.query(f"SHOW {name}") for name in names] == ["10s", "1min", "off"]
 
 
 def test_a_request_that_gets_no_session_in_time_is_503(

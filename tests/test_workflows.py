@@ -15,7 +15,7 @@ from service import Commands
 pytest_plugins = ["service"]
 
 WORKFLOW = ".github/workflows/ci.yml"
-NIGHTLY = ".github/workflows/fuzz.yml"
+NIGHTLY = ".github/workflows/nightly.yml"
 PROGRAMS = Path(sys.executable).parent
 MISSPELT = "name: x\non: push\njobs: {a: {runs-on: b, steps: [{uses: actions/checkout@v4, wiht: {}}]}}\n"
 CARELESS = "import os\nfrom src.services import todo_service\n\nx:int = todo_service\n"
@@ -94,6 +94,15 @@ def test_ci_of_a_project_runs_make_check_and_nothing_else(project: Path) -> None
 
     steps = [step for job in jobs.values() for step in job["steps"]]
     assert [step["run"] for step in steps if "run" in step] == ["make check"]
+
+
+def test_each_night_a_project_is_fuzzed_and_audited(project: Path) -> None:
+    jobs = loaded(project / NIGHTLY)["jobs"]
+
+    assert [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step] == [
+        "make fuzz",
+        "make audit",
+    ]
 
 
 def test_ci_of_the_template_runs_its_checks() -> None:
