@@ -3,7 +3,8 @@ from quart.typing import TestClientProtocol as Client
 
 from src.api.asgi import Message, Receive, Scope, Send
 from src.api.security_headers import HEADERS, SecurityHeadersMiddleware
-from src.create_app import Service
+from src.config import Config
+from src.create_app import Service, create_app
 from src.domain.service_context import ServiceContext
 
 
@@ -42,3 +43,22 @@ async def test_what_an_answer_says_itself_stays() -> None:
 
     assert [value for name, value in sent[0]["headers"] if name.lower() == b"cache-control"] == [b"max-age=60"]
     assert len(sent[0]["headers"]) == len(HEADERS)
+
+
+@pytest.mark.parametrize("closed", [False, True])
+async def test_any_origin_may_be_let_in_but_never_with_credentials(app: Service, config: Config, closed: bool) -> None:
+    other = create_app(config.model_copy(update={"CORS_ORIGINS": ("*",)}))
+    await other.container.maintenance_state().change(ServiceContext(maintenance=closed, version=1))
+    origin = {"Origin": "https://anywhere.example"}
+    preflight = {**origin, "Access-Control-Request-Method": "PATCH"}
+
+    for method, headers in (("GET", origin), ("OPTIONS", preflight)):
+        response = await other.test_client().open("/health/nowhere", method=method, headers=headers)
+        assert response.headers["Access-Control-Allow-Origin"] in ("*", "https://anywhere.example")
+        assert "Access-Control-Allow-Credentials" not in response.headers
+
+
+async def test_other_origins_are_not_let_in_unless_they_are_configured(client: Client) -> None:
+    response = await client.get("/health/live", headers={"Origin": "https://anywhere.example"})
+
+    assert not [name for name, _ in response.headers if name.lower().startswith("access-control")]
