@@ -111,18 +111,17 @@ class Service:
         return os.pread(self._output.fileno(), 10_000_000, 0).decode()  # it appends where it is
 
     def events(self, **wanted: object) -> list[dict[str, Any]]:
-        """Lines of the JSON log that have these members, in the order they were written.
+        """Lines of the JSON log that have these members, in the order they were written."""
+        lines = [line for line in self.output.splitlines() if line.startswith("{") and line.endswith("}")]
+        events: list[dict[str, Any]] = [json.loads(line) for line in lines]
+        return [event for event in events if wanted.items() <= event.items()]
 
-        Waits for the first: the line of a request is written after its answer was sent.
-        """
+    def awaited(self, **wanted: object) -> list[dict[str, Any]]:
+        """The same, when there is one: the line of a request is written after its answer was sent."""
         deadline = time.monotonic() + TO_WRITE
-        while True:
-            lines = [line for line in self.output.splitlines() if line.startswith("{") and line.endswith("}")]
-            events: list[dict[str, Any]] = [json.loads(line) for line in lines]
-            found = [event for event in events if wanted.items() <= event.items()]
-            if found or time.monotonic() > deadline:
-                return found
+        while not self.events(**wanted) and time.monotonic() < deadline:
             time.sleep(0.01)
+        return self.events(**wanted)
 
     @property
     def resident_megabytes(self) -> float | None:

@@ -302,10 +302,10 @@ def test_the_unexpected_is_logged_once_and_not_told(service: Service) -> None:
     assert (response.status_code, problem["error_message"]) == (500, problem["detail"])
     for secret in (reason, "RuntimeError", "probe.py", "Traceback"):
         assert secret not in response.text
-    (error,) = service.events(level="error", request_id="unexpected-1")
+    (error,) = service.awaited(level="error", request_id="unexpected-1")
     assert reason in json.dumps(error["exception"])
     assert "probe.py" in json.dumps(error["exception"])
-    assert service.events(event="request", request_id="unexpected-1")
+    assert service.awaited(event="request", request_id="unexpected-1")
     mentioned = [line for line in service.output.splitlines() if "unexpected-1" in line]
     assert [json.loads(line)["event"] for line in mentioned] == ["unexpected error", "request"]
     assert "Traceback (most recent call last)" not in service.output
@@ -332,7 +332,7 @@ def test_a_request_id_is_taken_over_answered_and_logged(service: Service, path: 
     response = service.get(path, headers={"X-Request-ID": identity})
 
     assert response.headers.get_list("X-Request-ID") == [identity]
-    (line,) = service.events(event="request", request_id=identity)
+    (line,) = service.awaited(event="request", request_id=identity)
     assert (line["method"], line["path"], line["status"]) == ("GET", path, response.status_code)
 
 
@@ -343,13 +343,13 @@ def test_a_request_id_is_made_where_none_can_be_taken_over(service: Service, giv
     identity = service.get("/health/live", headers=headers).headers["X-Request-ID"]
 
     assert identity != given
-    assert len(service.events(event="request", request_id=identity)) == 1
+    assert len(service.awaited(event="request", request_id=identity)) == 1
 
 
 def test_what_a_query_asks_for_is_not_logged(service: Service) -> None:
     service.get("/v1/todo?title=private", headers={"X-Request-ID": "query"})
 
-    assert len(service.events(event="request", request_id="query", path="/v1/todo")) == 1
+    assert len(service.awaited(event="request", request_id="query", path="/v1/todo")) == 1
     assert "private" not in service.output
 
 
