@@ -52,8 +52,11 @@ async def test_any_origin_may_be_let_in_but_never_with_credentials(app: Service,
     origin = {"Origin": "https://anywhere.example"}
     preflight = {**origin, "Access-Control-Request-Method": "PATCH"}
 
-    for method, headers in (("GET", origin), ("OPTIONS", preflight)):
-        response = await other.test_client().open("/health/nowhere", method=method, headers=headers)
+    client = other.test_client()
+    for response in (
+        await client.get("/health/nowhere", headers=origin),
+        await client.options("/health/nowhere", headers=preflight),
+    ):
         assert response.headers["Access-Control-Allow-Origin"] in ("*", "https://anywhere.example")
         assert "Access-Control-Allow-Credentials" not in response.headers
 
