@@ -271,7 +271,7 @@ def test_a_request_is_a_span_and_its_statement_another_one_below(seen: Seen) -> 
         "http.response.status_code": 200,
         "http.response.header.x_request_id": ["ours"],
     }.items() <= served["attributes"].items()
-    assert statement["attributes"]["db.query.text"].endswith("WHERE todo.id = $1::INTEGER")
+    assert statement["attributes"]["db.query.text"].endswith("WHERE todo.id = $1::BIGINT")
     assert {span["service"] for span in seen.spans} == {"observed"}
 
 

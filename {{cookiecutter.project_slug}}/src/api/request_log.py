@@ -2,10 +2,10 @@
 
 import re
 import time
+from collections.abc import Callable
 from uuid import uuid4
 
 from structlog.contextvars import bound_contextvars
-from structlog.typing import FilteringBoundLogger
 
 from src.api.asgi import ASGIApplication, Message, Receive, Scope, Send, header
 
@@ -20,7 +20,7 @@ class RequestLogMiddleware:
     The line has no query string, which may hold personal data. Its `status` is null when the client was gone first.
     """
 
-    def __init__(self, app: ASGIApplication, log: FilteringBoundLogger | None) -> None:
+    def __init__(self, app: ASGIApplication, log: Callable[..., None] | None) -> None:
         """Without a `log` there are ids only."""
         self._app = app
         self._log = log
@@ -46,7 +46,7 @@ class RequestLogMiddleware:
                 await self._app(scope, receive, send_with_id)
             finally:
                 if self._log is not None:
-                    self._log.info(
+                    self._log(
                         "request",
                         method=scope.get("method", "GET"),
                         path=scope["path"],

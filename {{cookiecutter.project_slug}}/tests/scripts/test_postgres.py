@@ -25,7 +25,7 @@ from sqlalchemy import make_url
 def end(*_):
     query = make_url(os.environ["SQLALCHEMY_DATABASE_URI"]).query
     socket.socket(socket.AF_UNIX).connect(query["host"] + "/.s.PGSQL." + query["port"])
-    print("ended with a database", flush=True)
+    os.write(1, b"ended with a database\\n")  # print is not reentrant, and may not be over
     sys.exit(5)
 
 signal.signal(signal.SIGINT, end)
