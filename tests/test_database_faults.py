@@ -95,7 +95,7 @@ class Scene:
 
     def check_for_leaks(self) -> None:
         """Nothing is in use when nobody asks, and the server knows of no more connections than the pool may have."""
-        assert self.ask(IN_USE).body == {"in use": 0}
+        until(lambda: self.ask(IN_USE).body == {"in use": 0})
         until(lambda: int(self.database.query(CONNECTIONS)) <= POOL)
         until(lambda: self.database.query(f"{CONNECTIONS} AND state <> 'idle'") == "0")
         assert self.service.events(event="unexpected error") == []
