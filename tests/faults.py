@@ -110,7 +110,7 @@ class Proxy:
             if dropping:
                 each.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, drop_all)
             else:
-                with suppress(FileNotFoundError):  # it has none
+                with suppress(OSError):  # it has none, or has been closed meanwhile
                     each.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
 
     def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:

@@ -44,7 +44,7 @@ if "IMPORT_FAILS" in os.environ:
 
 
 async def work(number: int, seconds: float) -> dict[str, int]:
-    print("begun", number, flush=True)
+    print(f"begun {number}\\n", end="", flush=True)  # one write, as other workers write, too
     await asyncio.sleep(seconds)
     return {"todos": await current_app.container.todo_repository().count({})}
 
@@ -80,7 +80,7 @@ async def socket() -> None:
 @blueprint.record
 def watch(state) -> None:
     engine = state.app.container.database().engine
-    atexit.register(lambda: print("connections in the end:", engine.pool.checkedin(), flush=True))
+    atexit.register(lambda: print(f"connections in the end: {engine.pool.checkedin()}\\n", end="", flush=True))
 
     @state.app.before_serving
     async def fail() -> None:
