@@ -12,13 +12,16 @@ from structlog.types import Processor
 
 from src.config import Config
 
-_BARE: list[Processor] = [
+_WHERE_AND_WHEN: list[Processor] = [
     structlog.contextvars.merge_contextvars,
-    structlog.stdlib.add_log_level,
-    structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
-_SHARED: list[Processor] = [*_BARE, structlog.stdlib.ExtraAdder()]
+_SHARED: list[Processor] = [
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.ExtraAdder(),
+    *_WHERE_AND_WHEN,
+]
 _JSON = json.JSONEncoder(default=repr)  # made once: `json.dumps` with a default makes one for each call
 
 
@@ -44,7 +47,7 @@ def access_log(config: Config) -> "AccessLog | None":
     """What writes the lines of requests, if they are wanted."""
     if not config.ACCESS_LOG or logging.getLevelName(config.LOG_LEVEL) > logging.INFO:
         return None
-    return AccessLog([*_BARE, _renderer(config.LOG_FORMAT)[-1]])
+    return AccessLog([*_WHERE_AND_WHEN, _renderer(config.LOG_FORMAT)[-1]])
 
 
 class AccessLog:
@@ -53,15 +56,13 @@ class AccessLog:
     As there, a line that cannot be written fails no request.
     """
 
-    name = "access"
-
     def __init__(self, processors: Sequence[Processor]) -> None:
         self._processors = processors
 
     def __call__(self, event: str, **fields: object) -> None:
-        line: Any = {"event": event, **fields}
+        line: Any = {"event": event, **fields, "level": "info", "logger": "access"}
         for processor in self._processors:
-            line = processor(self, "info", line)
+            line = processor(None, "info", line)
         with suppress(OSError, ValueError):
             sys.stderr.write(f"{line}\n")
 
