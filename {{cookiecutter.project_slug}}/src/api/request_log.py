@@ -46,13 +46,9 @@ class RequestLogMiddleware:
                 await self._app(scope, receive, send_with_id)
             finally:
                 if self._log is not None:
-                    self._log(
-                        "request",
-                        method=scope.get("method", "GET"),
-                        path=scope["path"],
-                        status=status,
-                        milliseconds=round((time.perf_counter() - started) * 1000, 2),
-                    )
+                    method, path = scope.get("method", "GET"), scope["path"]
+                    milliseconds = round((time.perf_counter() - started) * 1000, 2)
+                    self._log("request", method=method, path=path, status=status, milliseconds=milliseconds)
 
 
 def _taken_over(scope: Scope) -> str | None:
