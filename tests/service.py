@@ -166,6 +166,10 @@ class Service:
         """Returns the exit code; what does not end in time is killed, which makes it -9."""
         if self.process.poll() is None:
             self.process.send_signal(number)
+        return self.ended()
+
+    def ended(self) -> int:
+        """The same for a service that was told already: a second signal may kill what is just about to exit."""
         try:
             return self.process.wait(TO_STOP)
         except subprocess.TimeoutExpired:

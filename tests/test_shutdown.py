@@ -220,7 +220,7 @@ def test_a_signal_to_the_whole_process_group_cuts_nothing(working_project: Path,
         os.killpg(service.process.pid, signal.SIGTERM)
 
         assert {answer.result().status_code for answer in answers} == {200}
-        assert service.stop() == 0
+        assert service.ended() == 0
 
 
 def test_without_draining_what_is_in_flight_is_answered_and_nothing_else(
@@ -235,7 +235,7 @@ def test_without_draining_what_is_in_flight_is_answered_and_nothing_else(
 
         assert not long.done()
         assert long.result().status_code == 200
-        assert service.stop() == 0
+        assert service.ended() == 0
 
 
 def refuses(service: Service) -> bool:
