@@ -24,7 +24,7 @@ demo: .venv/installed ## a project with the default answers in build/, running o
 	@exec $(MAKE) --no-print-directory --directory $(DEMO) run
 
 test: .venv/installed-dev ## all tests of the template, generated projects included
-	.venv/bin/pytest
+	.venv/bin/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 lint: .venv/installed-dev ## format, lint and types of the template itself
 	.venv/bin/ruff format --check $(CODE)

@@ -6,7 +6,9 @@ Protocol: https://chromedevtools.github.io/devtools-protocol/
 
 import base64
 import json
+import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -114,11 +116,12 @@ class Page:
 def running(program: str, profile: Path) -> Iterator[str]:
     """The address, host and port, where the DevTools of a new browser answer."""
     command = [program, *OPTIONS, f"--user-data-dir={profile}"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command, stdout=quiet, stderr=quiet, start_new_session=True)
     try:
         yield f"127.0.0.1:{_port(process, profile / 'DevToolsActivePort')}"
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGTERM)  # the program may be a script that waits for another one
         process.wait()
 
 

@@ -1,19 +1,63 @@
-"""Generated projects, and one environment in which all of them run: they pin the same packages."""
+"""Generated projects, one environment in which all of them run, and what workers of pytest share: the machine."""
 
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cookiecutter.main import cookiecutter
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "{{cookiecutter.project_slug}}"
+BUILD = ROOT / "build"
 Generate = Callable[..., Path]
+
+notes: list[str] = []
+
+
+def note(line: str) -> None:
+    """A line at the end of the test run: a measurement, or what was not tested."""
+    notes.append(line)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401 - a worker of pytest-xdist, which has no types
+    notes.extend(getattr(node, "workeroutput", {}).get("notes", []))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["notes"] = notes
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in notes:
+        terminalreporter.write_line(line)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """With several workers: a test that is marked as `alone` has the machine to itself."""
+    exclusive = item.get_closest_marker("alone") is not None
+    with locked("turnstile") as let_in, locked("machine", exclusive=exclusive):
+        fcntl.flock(let_in, fcntl.LOCK_UN)  # who waits for the machine is the next one to have it
+        return (yield)
+
+
+@contextmanager
+def locked(name: str, *, exclusive: bool = True) -> Iterator[int]:
+    """Among processes that test this clone; yields the descriptor that holds the lock."""
+    BUILD.mkdir(exist_ok=True)
+    with (BUILD / f"{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
+        yield file.fileno()
 
 
 @pytest.fixture(name="generate", scope="session")
@@ -66,11 +110,12 @@ def environment_on(version: str) -> Path | None:
 def environment_of(python: str, version: str) -> Path:
     requirements = TEMPLATE / "requirements-dev.txt"
     key = hashlib.sha256(requirements.read_bytes() + version.encode()).hexdigest()[:12]
-    environment = ROOT / "build" / "environments" / key
+    environment = BUILD / "environments" / key
     complete = environment / "complete"
-    if not complete.exists():
-        install(environment, requirements, python)
-        complete.touch()
+    with locked("environments"):
+        if not complete.exists():
+            install(environment, requirements, python)
+            complete.touch()
     return environment / "bin"
 
 

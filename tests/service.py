@@ -72,18 +72,6 @@ for line in sys.stdin:
     print("done", flush=True)
 """
 
-notes: list[str] = []
-
-
-def note(line: str) -> None:
-    """A line at the end of the test run: a measurement, or what was not tested."""
-    notes.append(line)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for line in notes:
-        terminalreporter.write_line(line)
-
 
 def free_port() -> int:
     with create_server(("127.0.0.1", 0)) as server:

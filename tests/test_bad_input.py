@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from service import HYPERCORN, Commands, Postgres, Service, note
+from conftest import note
+from service import HYPERCORN, Commands, Postgres, Service
 
 pytest_plugins = ["service"]
 

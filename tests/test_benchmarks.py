@@ -3,10 +3,12 @@
 import re
 from pathlib import Path
 
-from conftest import ROOT
-from service import Commands, note
+import pytest
+from conftest import ROOT, note
+from service import Commands
 
 pytest_plugins = ["service"]
+pytestmark = pytest.mark.alone
 
 
 def test_the_open_gate_costs_microseconds_and_a_refusal_less_than_any_view(project: Path, commands: Commands) -> None:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import Generate
+from conftest import Generate, note
 from engine import refuse
-from service import UNREACHABLE, free_port, note
+from service import UNREACHABLE, free_port
 
 pytest_plugins = ["engine", "service"]
 

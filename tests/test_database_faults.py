@@ -16,14 +16,15 @@ from itertools import cycle
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Generate
+from conftest import ROOT, Generate, note
 from database_server import Database, Server
 from faults import Proxy
-from service import Commands, Service, note
+from service import Commands, Service
 from storm import Answer, Client, Storm
 from workers import Ask, until
 
 pytest_plugins = ["service", "database_server"]
+pytestmark = pytest.mark.alone
 
 # What a service does not offer: a look at its pool, a statement that hangs, a transaction.
 CONTROLLER = """

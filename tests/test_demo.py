@@ -12,8 +12,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import ROOT
-from service import free_port, note
+from conftest import ROOT, note
+from service import free_port
 
 pytest_plugins = ["service"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 from browser import Page
-from conftest import ROOT
-from service import Commands, Postgres, note
+from conftest import ROOT, note
+from service import Commands, Postgres
 
 pytest_plugins = ["service", "browser"]
 

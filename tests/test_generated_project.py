@@ -7,24 +7,17 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Generate, environment_on
-from service import note
+from conftest import Generate, environment_on, note
 
 pytest_plugins = ["engine", "service"]
+pytestmark = pytest.mark.alone
 
-OF_THE_CALLER = {
-    "MAKEFLAGS",
-    "MAKELEVEL",
-    "MFLAGS",
-    "PYTEST_ADDOPTS",
-    "TEST_DATABASE_URL",
-    "VIRTUAL_ENV",
-}
+OF_THE_CALLER = ("MAKE", "MFLAGS", "PYTEST_", "TEST_DATABASE", "VIRTUAL_ENV")
 
 
 def run(project: Path, database: str, *command: str | Path) -> str:
     """Returns the last line and how long it took."""
-    environment = {name: value for name, value in os.environ.items() if name not in OF_THE_CALLER}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(OF_THE_CALLER)}
     environment["TEST_DATABASE"] = database
     environment["PYTEST_ADDOPTS"] = "--numprocesses=2"
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"  # uv

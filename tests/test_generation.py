@@ -7,8 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TEMPLATE, Generate
-from service import note
+from conftest import ROOT, TEMPLATE, Generate, note
 
 pytest_plugins = ["service"]
 

@@ -11,13 +11,14 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from conftest import Generate
+from conftest import Generate, note
 from database_server import Database, Server
 from faults import Proxy
-from service import Commands, note
+from service import Commands
 from workers import IDLE, SWITCH, Ask, Worker, connected, serving, until, with_worker
 
 pytest_plugins = ["service", "database_server"]
+pytestmark = pytest.mark.alone
 
 NAME = "proxied"
 PATIENCE = {"DATABASE_CONNECT_TIMEOUT": "2", "DATABASE_STATEMENT_TIMEOUT": "1"}  # seconds

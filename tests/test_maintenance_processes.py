@@ -7,9 +7,9 @@ from pathlib import Path
 from statistics import median, quantiles
 
 import pytest
-from conftest import Generate
+from conftest import Generate, note
 from database_server import Database, Server
-from service import HYPERCORN, Commands, Postgres, Service, note
+from service import HYPERCORN, Commands, Postgres, Service
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from workers import (
@@ -26,6 +26,7 @@ from workers import (
 )
 
 pytest_plugins = ["service", "database_server"]
+pytestmark = pytest.mark.alone
 
 AFTER_A_LOST_NOTIFICATION = 3.0  # seconds
 JSON = {"Content-Type": "application/json"}

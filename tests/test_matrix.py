@@ -13,9 +13,8 @@ from typing import Any
 import covertable
 import pytest
 import yaml
-from conftest import Generate
+from conftest import Generate, note
 from identify.vendor import licenses
-from service import note
 
 pytest_plugins = ["service"]
 

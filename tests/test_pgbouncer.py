@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 from bouncer import MARK, PAGE, USERS, fragment, pgbouncer, version
-from conftest import Generate
+from conftest import Generate, note
 from database_server import Database
 from faults import Proxy
-from service import Commands, Postgres, Service, note
+from service import Commands, Postgres, Service
 from workers import Worker, connected, serving, switched, with_worker
 
 pytest_plugins = ["service", "database_server"]
+pytestmark = pytest.mark.alone
 
 SESSIONS = 3  # of PostgreSQL, for all
 CLIENTS = 8

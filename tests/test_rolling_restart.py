@@ -10,14 +10,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
-from conftest import ROOT
+import pytest
+from conftest import ROOT, note
 from database_server import Database
 from engine import refuse
 from pages import blocks
-from service import Commands, Postgres, Service, free_port, note
+from service import Commands, Postgres, Service, free_port
 from workers import Ask, Load, until
 
 pytest_plugins = ["service"]
+pytestmark = pytest.mark.alone
 
 CHECKS = 1  # seconds between two checks of the proxy
 PAGE = ROOT / "docs" / "shutdown.md"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from bouncer import PAGE, fragment
-from conftest import Generate
+from conftest import Generate, note
 from database_server import Database
-from service import Commands, Postgres, note
+from service import Commands, Postgres
 from workers import Ask, Load, serving, until
 
 pytest_plugins = ["service", "database_server"]

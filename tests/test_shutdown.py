@@ -13,14 +13,15 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
-from conftest import Generate, environment_on
+from conftest import Generate, environment_on, note
 from crowd import Crowd
-from service import HYPERCORN, UNREACHABLE, Commands, Postgres, Service, note
+from service import HYPERCORN, UNREACHABLE, Commands, Postgres, Service
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from workers import until
 
 pytest_plugins = ["service"]
+pytestmark = pytest.mark.alone
 
 GRACE = 3  # seconds: graceful_timeout in these tests
 LONG = 2  # seconds that a request takes which ends in time

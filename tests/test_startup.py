@@ -8,8 +8,8 @@ from socket import create_server
 from subprocess import CompletedProcess
 
 import pytest
-from conftest import Generate
-from service import HYPERCORN, UNREACHABLE, Commands, Postgres, Service, note
+from conftest import Generate, note
+from service import HYPERCORN, UNREACHABLE, Commands, Postgres, Service
 
 pytest_plugins = ["service"]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from service import Commands, Postgres, note
+from conftest import note
+from service import Commands, Postgres
 
 pytest_plugins = ["service"]
 
