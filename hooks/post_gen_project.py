@@ -9,7 +9,6 @@ import os
 import shlex
 import shutil
 from pathlib import Path
-from typing import Any, Mapping
 
 # No quotation mark in an answer can end this string: the filter writes ' as \u0027.
 ANSWERS = r'''{{ cookiecutter | tojson }}'''  # fmt: skip
@@ -36,12 +35,11 @@ def remove_caches(project: Path) -> None:
             shutil.rmtree(str(path))
 
 
-def write_settings(project: Path, answers: Mapping[str, Any]) -> None:
+def write_settings(project: Path) -> None:
     """Settings of this machine, ignored by git; one that is there already is the user's own."""
     settings = project / ".env"
     if not settings.exists():
-        prefix = answers["service_prefix"]
-        write(settings, f"APP_ENV=development\nLOG_FORMAT=console\nSERVICE_PREFIX={prefix}\n")
+        shutil.copy(str(project / ".env.development"), str(settings))
 
 
 def write(path: Path, text: str) -> None:
@@ -68,5 +66,5 @@ if __name__ == "__main__":
     remove_caches(here)
     if not given["include_todo_example"]:
         remove_example(here)
-    write_settings(here, given)
+    write_settings(here)
     print(next_commands(here, given["service_prefix"]))

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -42,8 +43,21 @@ def test_writes_settings_for_this_machine_and_no_secrets(prefix: str, generate: 
     project = generate(service_prefix=prefix)
 
     settings = (project / ".env").read_text(encoding="utf-8")
-    assert settings == f"APP_ENV=development\nLOG_FORMAT=console\nSERVICE_PREFIX={prefix}\n"
+    assert settings.endswith(f"\nAPP_ENV=development\nLOG_FORMAT=console\nSERVICE_PREFIX={prefix}\n")
+    assert settings == (project / ".env.development").read_text(encoding="utf-8")
     assert ".env\n" in (project / ".gitignore").read_text(encoding="utf-8")
+
+
+def test_a_clone_gets_the_same_settings(generate: Generate) -> None:
+    project = generate(service_prefix="example")
+    written = (project / ".env").read_bytes()
+    (project / ".env").unlink()
+
+    for _ in range(2):
+        subprocess.run(["make", ".env"], cwd=project, check=True, capture_output=True)
+
+    assert (project / ".env").read_bytes() == written
+    assert re.search("^run:.* .env", (project / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def test_without_the_example_a_slug_may_still_name_it(generate: Generate) -> None:

@@ -148,7 +148,7 @@ def test_suggests_a_slug_that_it_accepts(slug: str) -> None:
 def test_keeps_settings_that_are_there(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("SQLALCHEMY_DATABASE_URI=x\n", encoding="utf-8")
 
-    POST["write_settings"](tmp_path, {"service_prefix": "example"})
+    POST["write_settings"](tmp_path)
 
     assert (tmp_path / ".env").read_text(encoding="utf-8") == "SQLALCHEMY_DATABASE_URI=x\n"
 

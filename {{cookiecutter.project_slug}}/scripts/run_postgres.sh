@@ -62,7 +62,7 @@ echo "PostgreSQL answers on 127.0.0.1:$port; docker stop $name stops it, its dat
 uri="postgresql+asyncpg://postgres:postgres@127.0.0.1:$port/postgres"
 variable='^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}SQLALCHEMY_DATABASE_URI[[:space:]]*=[[:space:]]*'
 nothing="[\"']\{0,2\}[[:space:]]*\$"
-touch .env
+[ -e .env ] || cp .env.development .env
 current=$(sed -n "s/$variable//p" .env | tail -n 1 | tr -d "\"'\r")
 case ${current%%[[:space:]]*} in
 "$uri")

@@ -33,6 +33,7 @@ def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     project = tmp_path / "my project"
     (project / "scripts").mkdir(parents=True)
     shutil.copy(ROOT / "scripts" / "run_postgres.sh", project / "scripts")
+    (project / ".env.development").write_text("A=1\n")
     docker = tmp_path / "bin" / "docker"
     docker.parent.mkdir()
     docker.write_text(DOCKER)
@@ -50,7 +51,7 @@ def run(project: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (None, f"{VARIABLE}={URI}\n"),
+        (None, f"A=1\n{VARIABLE}={URI}\n"),
         ("A=1\n", f"A=1\n{VARIABLE}={URI}\n"),
         ("A=1", f"A=1\n{VARIABLE}={URI}\n"),
         (f"# {VARIABLE}=x\n", f"# {VARIABLE}=x\n{VARIABLE}={URI}\n"),
