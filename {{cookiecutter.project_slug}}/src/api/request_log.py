@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from uuid import uuid4
 
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from src.api.asgi import ASGIApplication, Message, Receive, Scope, Send, header
 
@@ -41,14 +41,15 @@ class RequestLogMiddleware:
                 message = {**message, "headers": headers}
             await send(message)
 
-        with bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, receive, send_with_id)
-            finally:
-                if self._log is not None:
-                    method, path = scope.get("method", "GET"), scope["path"]
-                    milliseconds = round((time.perf_counter() - started) * 1000, 2)
-                    self._log("request", method=method, path=path, status=status, milliseconds=milliseconds)
+        bound = bind_contextvars(request_id=request_id)
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            if self._log is not None:
+                method, path = scope.get("method", "GET"), scope["path"]
+                milliseconds = round((time.perf_counter() - started) * 1000, 2)
+                self._log("request", method=method, path=path, status=status, milliseconds=milliseconds)
+            reset_contextvars(**bound)
 
 
 def _taken_over(scope: Scope) -> str | None:
