@@ -19,6 +19,7 @@ import pytest
 from conftest import Generate, note
 from engine import refuse
 from service import UNREACHABLE, free_port
+from workers import until
 
 pytest_plugins = ["engine", "service"]
 
@@ -250,6 +251,19 @@ def test_nobody_outside_this_machine_reaches_it(composed: Composed) -> None:
 
     assert published == f"7000/tcp -> 127.0.0.1:{composed.port}"
     assert output("docker", "port", composed.container("database")) == ""
+
+
+def test_maintenance_is_switched_inside_a_container(composed: Composed) -> None:
+    """Its user has no name, and the commands say who switched."""
+    quart = ("exec", "-T", "service", "quart")
+    with httpx.Client(trust_env=False) as http:
+        on = composed.command(*quart, "activate_maintenance_mode", "--duration", "30m")
+        until(lambda: http.get(f"{composed.url}/v1/todo").status_code == 503)
+        off = composed.command(*quart, "deactivate_maintenance_mode")
+        until(lambda: http.get(f"{composed.url}/v1/todo").status_code == 200)
+
+    assert on.startswith("Maintenance mode is active. Since: ")
+    assert off == "Maintenance mode is inactive."
 
 
 def test_stopping_waits_for_the_request_in_flight(composed: Composed) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import inspect
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -20,15 +22,25 @@ log = logging.getLogger(__name__)
 class Command(click.Command):
     """Its function may be a coroutine: click alone would drop it, and exit with 0."""
 
+    def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
+        with _one_line():
+            return super().make_context(*arguments, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - what click says
-        try:
+        with _one_line():
             result = super().invoke(ctx)
             return asyncio.run(result) if inspect.iscoroutine(result) else result
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except Exception as error:
-            log.debug("traceback", exc_info=error)
-            raise click.ClickException(" ".join(describe(error).split())) from error
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        log.debug("traceback", exc_info=error)
+        raise click.ClickException(" ".join(describe(error).split())) from error
 
 
 def describe(error: Exception) -> str:

@@ -46,6 +46,17 @@ def test_a_file_is_no_database() -> None:
     assert "PermissionError: [Errno 13] Permission denied: 'versions/a.py'" in run(fail).stderr
 
 
+def test_an_error_while_options_are_read_is_one_line() -> None:
+    def fail() -> str:
+        msg = "no default"
+        raise KeyError(msg)
+
+    command = Command("example", params=[click.Option(["--by"], default=fail)])
+    result = CliRunner().invoke(command, [])
+
+    assert (result.exit_code, result.stderr) == (1, "Error: KeyError: 'no default' (LOG_LEVEL=DEBUG shows where)\n")
+
+
 def test_what_nobody_expected_is_one_line_and_its_traceback_for_those_who_ask(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
