@@ -26,7 +26,8 @@ pytest_plugins = ["engine", "service"]
 SLUG = f"containers-{os.getpid()}"  # and the name of the image: several runs may share an engine
 TO_START = 60.0
 CHECK = ("python", "scripts/check_health.py")
-LOCK = "BEGIN; LOCK TABLE todo; SELECT pg_sleep(4); COMMIT"
+# For longer than it drains; nothing waits for more than 10 s in the service.
+LOCK = "BEGIN; LOCK TABLE todo; SELECT pg_sleep(8); COMMIT"
 LOCKED = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock'"
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 
