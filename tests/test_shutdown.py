@@ -16,7 +16,7 @@ import yaml
 from conftest import Generate, environment_on, note
 from crowd import Crowd
 from service import HYPERCORN, UNREACHABLE, Commands, Postgres, Service
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from workers import until
 
@@ -197,7 +197,7 @@ def test_under_load_sigterm_loses_no_request(
 
 
 def test_who_asks_rarely_is_served_while_it_drains(working_project: Path, commands: Commands, uri: str) -> None:
-    settings = {URI: uri, DRAIN: "60"}
+    settings = {URI: uri, DRAIN: "60", "LOG_FORMAT": "json"}
     with commands.serving(working_project, *hypercorn(0), **settings) as service:
         time.sleep(1.5)
         service.process.send_signal(signal.SIGTERM)
@@ -205,6 +205,10 @@ def test_who_asks_rarely_is_served_while_it_drains(working_project: Path, comman
 
         assert service.get("/work/short/1").status_code == 200
         assert service.get("/health/ready").status_code == 503
+        with pytest.raises(InvalidStatus) as refused:
+            connect(f"ws://127.0.0.1:{service.port}/work/socket", proxy=None)
+        assert refused.value.response.status_code == 503
+        assert [event["status"] for event in service.awaited(path="/work/socket")] == [503]
         assert service.stop(signal.SIGINT) == 0  # Ctrl-C does not wait for the minute
 
 
