@@ -71,9 +71,7 @@ def test_a_misspelt_provider_stops_hypercorn_and_is_named(generate: Generate, co
         ("| true", ""),
     ],
 )
-def test_an_output_that_takes_nothing_is_no_database(
-    reader: str, said: str, project: Path, commands: Commands
-) -> None:
+def test_an_output_that_takes_nothing_is_no_database(reader: str, said: str, project: Path, commands: Commands) -> None:
     script = f"quart print_config {reader}; exit ${{PIPESTATUS[0]}}"
     result = commands.run(project, "bash", "-c", script, SQLALCHEMY_DATABASE_URI=UNREACHABLE)
 

@@ -22,7 +22,7 @@ from src.infrastructure.databases.database import Database
 
 EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "")
 SWITCH = "/v1/service-context"
-TOKEN = "a token of this test"
+TOKEN = "a-token-of-this-test"
 TO_START = 60.0  # seconds
 
 

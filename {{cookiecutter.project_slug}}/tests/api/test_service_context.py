@@ -14,7 +14,7 @@ from src.domain.exceptions import UnavailableError
 from src.infrastructure.databases.database import Database
 
 PATH = "/v1/service-context"
-TOKEN = "a token of some length"
+TOKEN = "a-token-of-some-length"
 
 
 @pytest.fixture(name="window")
@@ -185,6 +185,7 @@ async def test_answers_from_memory_without_a_database(app: Service, window: Clie
         ("production", TOKEN, None, 401),
         ("production", TOKEN, "Bearer wrong", 401),
         ("production", TOKEN, f"Bearer {TOKEN}", 200),
+        ("production", f"{TOKEN}\n", f"bearer {TOKEN}", 200),
         ("development", None, None, 200),
         ("development", TOKEN, None, 401),
     ],
