@@ -55,6 +55,12 @@ def test_what_is_no_duration_is_wrong_usage(duration: str, config: Config) -> No
     assert "is no duration, expected for instance 30m, 1h30m or 2d" in result.stderr
 
 
+def test_a_message_that_is_too_long_is_named(config: Config) -> None:
+    result = run(config, "activate_maintenance_mode", "--message", "a" * 501)
+
+    assert (result.exit_code, result.stderr) == (1, "Error: message: must have at most 500 characters\n")
+
+
 def test_prints_every_setting(config: Config) -> None:
     result = run(config, "print_config")
 

@@ -12,7 +12,9 @@ def test_the_token_lets_in(scheme: str) -> None:
     MaintenanceAccess(TOKEN, without_token=False).check(f"{scheme} {TOKEN}")
 
 
-@pytest.mark.parametrize("authorization", ["", TOKEN, f"Basic {TOKEN}", f"Bearer{TOKEN}", f"Bearer {TOKEN}x", "Bearer é", "Bearer "])
+@pytest.mark.parametrize(
+    "authorization", ["", TOKEN, f"Basic {TOKEN}", f"Bearer{TOKEN}", f"Bearer {TOKEN}x", "Bearer é", "Bearer "]
+)
 def test_anything_else_does_not(authorization: str) -> None:
     with pytest.raises(UnauthenticatedError):
         MaintenanceAccess(TOKEN, without_token=True).check(authorization)
