@@ -16,6 +16,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 from conftest import Generate, note
 from engine import refuse
 from service import UNREACHABLE, free_port
@@ -160,6 +161,13 @@ def test_the_image_is_built_on_the_python_that_was_chosen(version: str, generate
 
     files = [(project / name).read_text("utf-8") for name in ("Dockerfile", "docker-compose.yml")]
     assert [re.findall(r"python:(\S+)-slim", text) for text in files] == [[version], [version]]
+
+
+def test_after_a_reboot_the_service_has_its_database(containerized: Path) -> None:
+    services = yaml.safe_load((containerized / "docker-compose.yml").read_text("utf-8"))["services"]
+
+    restarted = {name: service.get("restart") for name, service in services.items()}
+    assert restarted == {"database": "unless-stopped", "migration": None, "service": "unless-stopped"}
 
 
 def test_a_package_with_another_hash_is_not_installed(generate: Generate, python: str) -> None:
