@@ -31,6 +31,8 @@ CHECK = ("python", "scripts/check_health.py")
 LOCK = "BEGIN; LOCK TABLE todo; SELECT pg_sleep(8); COMMIT"
 LOCKED = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock'"
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+WAIT = """SET statement_timeout = '60s'; DO $$ BEGIN WHILE ({}) = 0 LOOP
+PERFORM pg_sleep(0.05), pg_stat_clear_snapshot(); END LOOP; END $$"""
 
 
 def run(
@@ -278,10 +280,12 @@ def test_maintenance_is_switched_inside_a_container(composed: Composed) -> None:
 def test_stopping_waits_for_the_request_in_flight(composed: Composed) -> None:
     """The last one: it stops the service."""
     with ThreadPoolExecutor() as pool, httpx.Client(trust_env=False, timeout=TO_START) as http:
+        # Begun before what they wait for: to begin takes seconds, of which the lock has few.
+        locked, waiting = (pool.submit(output, *composed.psql(WAIT.format(each))) for each in (LOCKED, WAITING))
         lock = pool.submit(output, *composed.psql(LOCK))
-        wait_until("1", *composed.psql(LOCKED))
+        locked.result()
         request = pool.submit(http.post, f"{composed.url}/v1/todo", json={"title": "late"})
-        wait_until("1", *composed.psql(WAITING))
+        waiting.result()
 
         composed.command("stop", "service")
 
