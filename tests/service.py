@@ -176,14 +176,15 @@ class Service:
 
 @dataclass(frozen=True)
 class Commands:
-    """Runs what is installed in `folder`, with no settings but those that are given."""
+    """Runs what is installed in `folder`; besides the settings that are given, services stop without draining."""
 
     folder: Path
 
     def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
         passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         path = f"{self.folder}{os.pathsep}{os.environ['PATH']}"
-        return {**passed_on, "PATH": path, "PYTHONUNBUFFERED": "1", **settings}
+        without_delay = {"PYTHONUNBUFFERED": "1", "SHUTDOWN_DRAIN_SECONDS": "0"}
+        return {**passed_on, "PATH": path, **without_delay, **settings}
 
     def run(self, project: Path, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """Waits for the command; `{port}` in it is a free one."""

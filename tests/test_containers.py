@@ -16,18 +16,23 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 from conftest import Generate, note
 from engine import refuse
 from service import UNREACHABLE, free_port
+from workers import until
 
 pytest_plugins = ["engine", "service"]
 
 SLUG = f"containers-{os.getpid()}"  # and the name of the image: several runs may share an engine
 TO_START = 60.0
 CHECK = ("python", "scripts/check_health.py")
-LOCK = "BEGIN; LOCK TABLE todo; SELECT pg_sleep(4); COMMIT"
+# For longer than it drains; nothing waits for more than 10 s in the service.
+LOCK = "BEGIN; LOCK TABLE todo; SELECT pg_sleep(8); COMMIT"
 LOCKED = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock'"
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+WAIT = """SET statement_timeout = '60s'; DO $$ BEGIN WHILE ({}) = 0 LOOP
+PERFORM pg_sleep(0.05), pg_stat_clear_snapshot(); END LOOP; END $$"""
 
 
 def run(
@@ -160,6 +165,13 @@ def test_the_image_is_built_on_the_python_that_was_chosen(version: str, generate
     assert [re.findall(r"python:(\S+)-slim", text) for text in files] == [[version], [version]]
 
 
+def test_after_a_reboot_the_service_has_its_database(containerized: Path) -> None:
+    services = yaml.safe_load((containerized / "docker-compose.yml").read_text("utf-8"))["services"]
+
+    restarted = {name: service.get("restart") for name, service in services.items()}
+    assert restarted == {"database": "unless-stopped", "migration": None, "service": "unless-stopped"}
+
+
 def test_a_package_with_another_hash_is_not_installed(generate: Generate, python: str) -> None:
     project = generate()
     (project / "requirements.txt").write_text(f"click==8.5.1 --hash=sha256:{'0' * 64}\n")
@@ -252,13 +264,28 @@ def test_nobody_outside_this_machine_reaches_it(composed: Composed) -> None:
     assert output("docker", "port", composed.container("database")) == ""
 
 
+def test_maintenance_is_switched_inside_a_container(composed: Composed) -> None:
+    """Its user has no name, and the commands say who switched."""
+    quart = ("exec", "-T", "service", "quart")
+    with httpx.Client(trust_env=False) as http:
+        on = composed.command(*quart, "activate_maintenance_mode", "--duration", "30m")
+        until(lambda: http.get(f"{composed.url}/v1/todo").status_code == 503)
+        off = composed.command(*quart, "deactivate_maintenance_mode")
+        until(lambda: http.get(f"{composed.url}/v1/todo").status_code == 200)
+
+    assert on.startswith("Maintenance mode is active. Since: ")
+    assert off == "Maintenance mode is inactive."
+
+
 def test_stopping_waits_for_the_request_in_flight(composed: Composed) -> None:
     """The last one: it stops the service."""
     with ThreadPoolExecutor() as pool, httpx.Client(trust_env=False, timeout=TO_START) as http:
+        # Begun before what they wait for: to begin takes seconds, of which the lock has few.
+        locked, waiting = (pool.submit(output, *composed.psql(WAIT.format(each))) for each in (LOCKED, WAITING))
         lock = pool.submit(output, *composed.psql(LOCK))
-        wait_until("1", *composed.psql(LOCKED))
+        locked.result()
         request = pool.submit(http.post, f"{composed.url}/v1/todo", json={"title": "late"})
-        wait_until("1", *composed.psql(WAITING))
+        waiting.result()
 
         composed.command("stop", "service")
 

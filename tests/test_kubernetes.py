@@ -33,6 +33,8 @@ CONTAINER_HARDENING = {
     "readOnlyRootFilesystem": True,
     "capabilities": {"drop": ["ALL"]},
 }
+# Each would be of another type, if it were not quoted.
+PREFIXES = ["2024", "no", "null", "~"]
 PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 
 Manifest = dict[str, Any]
@@ -85,6 +87,28 @@ def test_a_field_that_kubernetes_does_not_know_is_found(manifests: Manifests) ->
 
     with pytest.raises(ValidationError, match="'sleeps' was unexpected"):
         validate(deployment, OLDEST, strict=True)
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_any_prefix_is_text(prefix: str, generate: Generate) -> None:
+    project = generate(service_prefix=prefix)
+    deployment = Manifests(project)["Deployment"]
+    compose = yaml.safe_load((project / "docker-compose.yml").read_text(encoding="utf-8"))
+
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert {"name": "SERVICE_PREFIX", "value": prefix} in container["env"]
+    assert {container[probe]["httpGet"]["path"].rpartition("/health/")[0] for probe in PROBES} == {f"/{prefix}"}
+    assert compose["services"]["service"]["environment"]["SERVICE_PREFIX"] == f"${{SERVICE_PREFIX-{prefix}}}"
+    assert validate(deployment, OLDEST, strict=True) == OLDEST
+
+
+def test_behind_an_ingress_a_comment_less_is_enough(manifests: Manifests) -> None:
+    text = manifests.text("deploy/kubernetes/deployment.yml")
+    deployment = yaml.safe_load(text.replace("# - {name: PROXY_HOPS", "- {name: PROXY_HOPS"))
+
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["env"][-1] == {"name": "PROXY_HOPS", "value": "1"}
+    assert validate(deployment, OLDEST, strict=True) == OLDEST
 
 
 def test_names_can_be_names(manifests: Manifests) -> None:

@@ -61,8 +61,8 @@ def test_a_rolling_restart_fails_no_request(
     uri, ports, front = postgres.create(), [free_port() for _ in range(3)], free_port()
 
     def start(port: int) -> Service:
-        serving = commands.serving(project, answers="/health/ready", port=str(port), SQLALCHEMY_DATABASE_URI=uri)
-        return stack.enter_context(serving)
+        settings = {"SQLALCHEMY_DATABASE_URI": uri, "SHUTDOWN_DRAIN_SECONDS": ""}  # the default
+        return stack.enter_context(commands.serving(project, answers="/health/ready", port=str(port), **settings))
 
     with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
         services = list(pool.map(start, ports))

@@ -16,7 +16,7 @@ import yaml
 from conftest import Generate, environment_on, note
 from crowd import Crowd
 from service import HYPERCORN, UNREACHABLE, Commands, Postgres, Service
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from workers import until
 
@@ -28,6 +28,7 @@ LONG = 2  # seconds that a request takes which ends in time
 SLOWNESS = 15  # seconds that a busy machine may need on top
 WORKERS = [0, 1, 2]
 URI = "SQLALCHEMY_DATABASE_URI"
+DRAIN = "SHUTDOWN_DRAIN_SECONDS"
 
 CONTROLLER = """
 import asyncio
@@ -163,7 +164,7 @@ def connections(service: Service) -> list[str]:
 def test_under_load_sigterm_loses_no_request(
     workers: int, on_python: Commands, working_project: Path, uri: str
 ) -> None:
-    settings = {URI: uri, "LOG_FORMAT": "json", "LOG_LEVEL": "WARNING"}
+    settings = {URI: uri, DRAIN: "", "LOG_FORMAT": "json", "LOG_LEVEL": "WARNING"}  # the default, 5
     with on_python.serving(working_project, *hypercorn(workers), **settings) as service, ThreadPoolExecutor() as pool:
         with Crowd.asking(service.port, "/work/short", clients=100) as crowd:
             events, socket = pool.submit(follow_events, service), pool.submit(listen, service)
@@ -195,12 +196,28 @@ def test_under_load_sigterm_loses_no_request(
     )
 
 
+def test_who_asks_rarely_is_served_while_it_drains(working_project: Path, commands: Commands, uri: str) -> None:
+    settings = {URI: uri, DRAIN: "60", "LOG_FORMAT": "json"}
+    with commands.serving(working_project, *hypercorn(0), **settings) as service:
+        time.sleep(1.5)
+        service.process.send_signal(signal.SIGTERM)
+        time.sleep(1.5)
+
+        assert service.get("/work/short/1").status_code == 200
+        assert service.get("/health/ready").status_code == 503
+        with pytest.raises(InvalidStatus) as refused:
+            connect(f"ws://127.0.0.1:{service.port}/work/socket", proxy=None)
+        assert refused.value.response.status_code == 503
+        assert [event["status"] for event in service.awaited(path="/work/socket")] == [503]
+        assert service.stop(signal.SIGINT) == 0  # Ctrl-C does not wait for the minute
+
+
 @pytest.mark.parametrize("worker_class", ["uvloop", "asyncio"])
 def test_a_websocket_does_not_delay_the_end(
     worker_class: str, working_project: Path, commands: Commands, uri: str
 ) -> None:
     words = [*hypercorn(0, grace=60), "--worker-class", worker_class]
-    settings = {URI: uri, "SHUTDOWN_DRAIN_SECONDS": "60"}
+    settings = {URI: uri, DRAIN: "1"}
     with commands.serving(working_project, *words, **settings) as service, ThreadPoolExecutor() as pool:
         socket = pool.submit(listen, service)
         until(lambda: "socket begun" in service.output)
@@ -213,7 +230,7 @@ def test_a_websocket_does_not_delay_the_end(
 def test_a_signal_to_the_whole_process_group_cuts_nothing(working_project: Path, commands: Commands, uri: str) -> None:
     """As systemd sends it."""
     with (
-        commands.serving(working_project, *hypercorn(2), SQLALCHEMY_DATABASE_URI=uri) as service,
+        commands.serving(working_project, *hypercorn(2), **{URI: uri, DRAIN: "1"}) as service,
         ThreadPoolExecutor() as pool,
     ):
         answers = [pool.submit(httpx.get, f"{service.url}/work/long/{n}", trust_env=False) for n in range(8)]
@@ -227,7 +244,7 @@ def test_a_signal_to_the_whole_process_group_cuts_nothing(working_project: Path,
 def test_without_draining_what_is_in_flight_is_answered_and_nothing_else(
     working_project: Path, commands: Commands, uri: str
 ) -> None:
-    settings = {URI: uri, "SHUTDOWN_DRAIN_SECONDS": "0"}
+    settings = {URI: uri, DRAIN: "0"}
     with commands.serving(working_project, *hypercorn(0), **settings) as service, ThreadPoolExecutor() as pool:
         long = pool.submit(httpx.get, f"{service.url}/work/long/1", trust_env=False)
         until(lambda: 1 in begun(service))

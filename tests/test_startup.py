@@ -64,6 +64,20 @@ def test_a_misspelt_provider_stops_hypercorn_and_is_named(generate: Generate, co
     assert "'todo_servise'" in sentence
 
 
+@pytest.mark.parametrize(
+    ("reader", "said"),
+    [
+        ("> /dev/full", "Error: OSError: [Errno 28] No space left on device (LOG_LEVEL=DEBUG shows where)\n"),
+        ("| true", ""),
+    ],
+)
+def test_an_output_that_takes_nothing_is_no_database(reader: str, said: str, project: Path, commands: Commands) -> None:
+    script = f"quart print_config {reader}; exit ${{PIPESTATUS[0]}}"
+    result = commands.run(project, "bash", "-c", script, SQLALCHEMY_DATABASE_URI=UNREACHABLE)
+
+    assert (result.returncode, result.stderr) == (1, said)
+
+
 @pytest.mark.parametrize("port", [None, "http", "70000"])
 def test_make_run_says_so_when_it_cannot_have_the_port(
     port: str | None, generate: Generate, commands: Commands

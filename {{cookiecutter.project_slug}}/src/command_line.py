@@ -1,8 +1,13 @@
 """What every command promises: an error is one line on stderr and exit code 1, wrong usage 2."""
 
 import asyncio
+import errno
 import inspect
 import logging
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -20,15 +25,25 @@ log = logging.getLogger(__name__)
 class Command(click.Command):
     """Its function may be a coroutine: click alone would drop it, and exit with 0."""
 
+    def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
+        with _one_line():
+            return super().make_context(*arguments, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - what click says
-        try:
+        with _one_line():
             result = super().invoke(ctx)
             return asyncio.run(result) if inspect.iscoroutine(result) else result
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except Exception as error:
-            log.debug("traceback", exc_info=error)
-            raise click.ClickException(" ".join(describe(error).split())) from error
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+        raise  # click says nothing where nobody reads any more
+    except Exception as error:
+        log.debug("traceback", exc_info=error)
+        raise click.ClickException(" ".join(describe(error).split())) from error
 
 
 def describe(error: Exception) -> str:
@@ -39,14 +54,22 @@ def describe(error: Exception) -> str:
         case CommandError(__cause__=MultipleHeads(heads=heads)):
             return f"There are several heads, {', '.join(heads)}: `quart db merge` joins them."
         case DomainError(__cause__=OSError() as cause):
-            return describe(cause)
+            return _unreachable(cause)
         case CommandError() | RevisionError() | DomainError() | UserWarning():
             return str(error)
         case DBAPIError(orig=cause) if getattr(cause, "sqlstate", None) == LOCK_NOT_AVAILABLE:
             return "Somebody else holds a lock that is needed here; try again, or wait longer: -x lock_timeout=60s."
         case DBAPIError(orig=cause) if cause is not None:
             return f"The database refused: {cause.__cause__ or cause}"
-        case OSError(filename=None):
-            return f"The database cannot be reached: {str(error) or 'no answer in time'}"
+        case ConnectionError() | TimeoutError() | socket.gaierror() | ssl.SSLError():
+            return _unreachable(error)
+        case FileNotFoundError(filename=None) | PermissionError(filename=None):  # of a Unix socket
+            return _unreachable(error)
+        case OSError(errno=errno.EHOSTUNREACH | errno.ENETUNREACH | None):  # None: at none of several addresses
+            return _unreachable(error)
         case _:
             return f"{type(error).__name__}: {error} (LOG_LEVEL=DEBUG shows where)"
+
+
+def _unreachable(error: OSError) -> str:
+    return f"The database cannot be reached: {str(error) or 'no answer in time'}"

@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import os
 import re
 import socket
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,9 @@ from src.command_line import Command
 from src.dependency_container import DependencyContainer
 from src.domain.service_context import ServiceContext
 
-_DURATION = re.compile(r"(?:(?P<days>\d+)d)?(?:(?P<hours>\d+)h)?(?:(?P<minutes>\d+)m)?(?:(?P<seconds>\d+)s)?")
+_DURATION = re.compile(  # with so many digits no end is beyond the year 9999
+    r"(?:(?P<days>\d{1,6})d)?(?:(?P<hours>\d{1,6})h)?(?:(?P<minutes>\d{1,6})m)?(?:(?P<seconds>\d{1,6})s)?"
+)
 
 
 class Duration(click.ParamType[timedelta]):
@@ -42,7 +45,7 @@ class Moment(click.ParamType[datetime]):
 
 
 def register_maintenance_commands(app: Quart, container: DependencyContainer) -> None:
-    by = click.option("--by", default=_operator, help="Who switches; by default user@host.")
+    by = click.option("--by", default=operator, help="Who switches; by default user@host.")
 
     @app.cli.command("activate_maintenance_mode", cls=Command)
     @click.option("--message", help="What clients are told.")
@@ -114,5 +117,9 @@ def _json(context: ServiceContext) -> str:
     )
 
 
-def _operator() -> str:
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+def operator() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # the user of a container has no name; KeyError up to Python 3.12
+        user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"

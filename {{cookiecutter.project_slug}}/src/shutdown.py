@@ -17,39 +17,31 @@ from quart import Quart, Response, request
 from src import worker
 from src.domain.exceptions import UnavailableError
 
-QUIET = 1.0  # seconds without a new request, then nobody comes any more
-LOOK = 0.1  # seconds
-
 log = structlog.get_logger(__name__)
 
 
 class Drain:
-    """From when the process is told to stop until it stops listening: at most `seconds`, less when nobody asks."""
+    """From when the process is told to stop until it stops listening, `seconds` later."""
 
     def __init__(self, seconds: float, on_begin: Callable[[], None]) -> None:
         self._seconds = seconds
         self._on_begin = on_begin
-        self._began: float | None = None
-        self._asked = time.monotonic()
+        self._end: float | None = None
 
     @property
     def running(self) -> bool:
-        return self._began is not None
+        return self._end is not None
 
     @property
     def over(self) -> bool:
-        now = time.monotonic()
-        return self._began is not None and min(self._began + self._seconds, self._asked + QUIET) <= now
+        return self._end is not None and self._end <= time.monotonic()
 
     def begin(self) -> None:
-        if self._began is None:
-            self._began = time.monotonic()
+        if self._end is None:
+            self._end = time.monotonic() + self._seconds
             log.info("draining", seconds=self._seconds)
             logging.getLogger("asyncio").addFilter(_is_no_cancellation)
             self._on_begin()
-
-    def asked(self) -> None:
-        self._asked = time.monotonic()
 
     def listen(self) -> None:
         """Takes SIGTERM from the server, which stops on SIGINT as well; without a server, leaves it alone."""
@@ -60,13 +52,9 @@ class Drain:
                 loop.add_signal_handler(signal.SIGTERM, self._stop, loop, stopping)
 
     def _stop(self, loop: asyncio.AbstractEventLoop, number: signal.Signals | None) -> None:
+        if number is not None and not self.running:
+            loop.call_later(self._seconds, signal.raise_signal, number)
         self.begin()
-        if number is None:
-            return
-        if self.over:
-            signal.raise_signal(number)
-        else:
-            loop.call_later(LOOK, self._stop, loop, number)
 
 
 def register_drain(app: Quart, drain: Drain) -> None:
@@ -74,9 +62,7 @@ def register_drain(app: Quart, drain: Drain) -> None:
 
     @app.before_request
     async def _before() -> None:
-        if request.blueprint != "health":
-            drain.asked()
-        elif drain.running and request.endpoint == "health.ready":
+        if drain.running and request.endpoint == "health.ready":
             raise UnavailableError("The service is about to stop.")
 
     @app.after_request

@@ -1,11 +1,14 @@
 import asyncio
+import errno
 import logging
+import socket
 
 import click
 import pytest
 from click.testing import CliRunner, Result
 
 from src.command_line import Command
+from tests.command_line import one_line
 
 
 def run(function: object) -> Result:
@@ -22,28 +25,51 @@ def test_a_coroutine_is_awaited() -> None:
     assert (result.exit_code, result.stdout) == (0, "something\n")
 
 
-def test_an_error_of_a_coroutine_is_one_line() -> None:
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ECONNREFUSED, "Connect call failed"), "Connect call failed"),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), "No route to host"),
+        (OSError("Multiple exceptions: [Errno 111] Connect call failed"), "Multiple exceptions: [Errno 111]"),
+        (OSError(errno.ENOENT, "No such file or directory"), "No such file or directory"),  # a Unix socket
+        (socket.gaierror(-2, "Name or service not known"), "Name or service not known"),
+        (TimeoutError(), "no answer in time"),
+    ],
+)
+def test_a_database_that_cannot_be_reached_is_one_line(error: Exception, said: str) -> None:
     async def fail() -> None:
-        raise OSError(111, "Connect call failed")
+        raise error
 
     result = run(fail)
 
     assert result.exit_code == 1
-    assert result.stderr == "Error: The database cannot be reached: [Errno 111] Connect call failed\n"
+    assert one_line(result.stderr).startswith("Error: The database cannot be reached: ")
+    assert said in result.stderr
 
 
-def test_an_answer_that_does_not_come_is_named() -> None:
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EACCES, "Permission denied", "a.py"), "PermissionError: [Errno 13] Permission denied: 'a.py'"),
+        (OSError(errno.ENOSPC, "No space left on device"), "OSError: [Errno 28] No space left on device"),
+    ],
+)
+def test_a_file_is_no_database(error: Exception, said: str) -> None:
     def fail() -> None:
-        raise TimeoutError
+        raise error
 
-    assert run(fail).stderr == "Error: The database cannot be reached: no answer in time\n"
+    assert one_line(run(fail).stderr) == f"Error: {said} (LOG_LEVEL=DEBUG shows where)\n"
 
 
-def test_a_file_is_no_database() -> None:
-    def fail() -> None:
-        raise PermissionError(13, "Permission denied", "versions/a.py")
+def test_an_error_while_options_are_read_is_one_line() -> None:
+    def fail() -> str:
+        msg = "no default"
+        raise KeyError(msg)
 
-    assert "PermissionError: [Errno 13] Permission denied: 'versions/a.py'" in run(fail).stderr
+    command = Command("example", params=[click.Option(["--by"], default=fail)])
+    result = CliRunner().invoke(command, [])
+
+    assert (result.exit_code, result.stderr) == (1, "Error: KeyError: 'no default' (LOG_LEVEL=DEBUG shows where)\n")
 
 
 def test_what_nobody_expected_is_one_line_and_its_traceback_for_those_who_ask(

@@ -79,6 +79,26 @@ def test_what_is_empty_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
         Config.load(_env_file=None)
 
 
+def test_white_space_around_a_value_is_none_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Secret that was made from a file ends with a line break."""
+    settings = {
+        "SQLALCHEMY_DATABASE_URI": f"{URL}\n",
+        "MAINTENANCE_TOKEN": " 0123456789abcdef\r\n",
+        "SERVICE_NAME": "billing\n",
+        "SERVICE_PREFIX": "team/example\n",
+        "LOG_LEVEL": "ERROR\n",
+        "CORS_ORIGINS": "https://a.example\n",
+        "DATABASE_POOL_SIZE": "5\n",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+
+    config = Config.load(_env_file=None)
+
+    assert config == load(**{name: value.strip() for name, value in settings.items()})
+    assert config.maintenance_token == "0123456789abcdef"
+
+
 def test_is_in_production_unless_somebody_says_otherwise() -> None:
     assert load().APP_ENV == "production"
 
@@ -115,6 +135,10 @@ def test_takes_the_database_urls_that_are_around(given: str, taken: str) -> None
         ("DATABASE_CONNECT_TIMEOUT", "soon", "should be a valid number"),
         ("SERVICE_PREFIX", "a b", "must be a plain path such as example"),
         ("API_DOCS", "perhaps", "should be a valid boolean"),
+        ("MAINTENANCE_TOKEN", "hidden hidden hidden", "must be at least 16 characters, printable ASCII"),
+        ("MAINTENANCE_TOKEN", "hidden-\N{LATIN SMALL LETTER E WITH ACUTE}" * 4, "must be at least 16 characters"),
+        ("MAINTENANCE_TOKEN", "hidden\n" + "x" * 16, "must be at least 16 characters, printable ASCII"),
+        ("MAINTENANCE_TOKEN", "hidden" + " " * 10, "must be at least 16 characters"),
     ],
 )
 def test_a_wrong_setting_is_one_sentence_without_its_value(name: str, value: str, sentence: str) -> None:

@@ -1,4 +1,7 @@
 import asyncio
+import os
+import socket
+from unittest.mock import Mock
 
 import pytest
 from click.testing import CliRunner, Result
@@ -7,14 +10,15 @@ from quart import Quart
 
 from src.config import Config
 from src.dependency_container import DependencyContainer
+from src.maintenance_commands import operator
 from src.management import masked, register_commands
 from tests.command_line import UNREACHABLE, tables
 
 
-def run(config: Config, name: str) -> Result:
+def run(config: Config, *words: str) -> Result:
     app = Quart("commands")
     register_commands(app, DependencyContainer(config=config))
-    return CliRunner().invoke(app.cli, [name])
+    return CliRunner().invoke(app.cli, words)
 
 
 def test_shows_the_tables_of_the_database(config: Config) -> None:
@@ -31,6 +35,30 @@ def test_a_database_that_cannot_be_reached_is_one_line(config: Config) -> None:
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("Error: The database cannot be reached: ")
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [KeyError("uid not found: 10001"), OSError("No username set in the environment")])
+def test_who_has_no_name_is_known_by_a_number(
+    error: Exception, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container; the error is that of Python up to 3.12, and from 3.13 on."""
+    monkeypatch.setattr("getpass.getuser", Mock(side_effect=error))
+
+    assert operator() == f"uid {os.getuid()}@{socket.gethostname()}"
+
+
+@pytest.mark.parametrize("duration", ["0m", "9999999999d", "99999999d", f"{'9' * 5000}s", "soon"])
+def test_what_is_no_duration_is_wrong_usage(duration: str, config: Config) -> None:
+    result = run(config, "activate_maintenance_mode", "--duration", duration)
+
+    assert result.exit_code == 2
+    assert "is no duration, expected for instance 30m, 1h30m or 2d" in result.stderr
+
+
+def test_a_message_that_is_too_long_is_named(config: Config) -> None:
+    result = run(config, "activate_maintenance_mode", "--message", "a" * 501)
+
+    assert (result.exit_code, result.stderr) == (1, "Error: message: must have at most 500 characters\n")
 
 
 def test_prints_every_setting(config: Config) -> None:

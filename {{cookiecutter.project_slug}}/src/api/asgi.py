@@ -22,6 +22,10 @@ def header(scope: Scope, name: bytes) -> bytes:
     return next((value for key, value in scope["headers"] if key.lower() == name), b"")
 
 
+def preflight(scope: Scope) -> bool:
+    return scope.get("method") == "OPTIONS" and bool(header(scope, b"access-control-request-method"))
+
+
 async def refuse(scope: Scope, send: Send, status: int, headers: Headers, body: bytes) -> None:
     """Answers an HTTP request, or a websocket handshake that the server can deny with a response."""
     kind = "http.response"

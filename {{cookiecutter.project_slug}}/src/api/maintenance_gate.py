@@ -7,16 +7,17 @@ from typing import Any, TypeVar
 
 import structlog
 
-from src.api.asgi import ASGIApplication, Headers, Message, Receive, Scope, Send, drop_body, header, refuse
+from src.api.asgi import ASGIApplication, Headers, Message, Receive, Scope, Send, drop_body, header, preflight, refuse
+from src.api.responses import PROBLEM_TYPE, problem_json
 from src.api.schemas.maintenance import MaintenanceProblemSchema
 from src.domain.maintenance_state import MaintenanceState
 
 EXPOSED_HEADERS = ("ETag", "Retry-After", "X-Maintenance-Mode", "X-Request-ID")
-MAX_RETRY_AFTER = 3600  # seconds
+MAX_COUNTDOWN = 3600  # seconds
+ABOUT_TO_STOP = "The service is about to stop."
 SERVICE_RESTART = 1012  # https://www.iana.org/assignments/websocket/websocket.xhtml
 
 log = structlog.get_logger(__name__)
-
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -55,9 +56,12 @@ class MaintenanceGate:
         if kind == "lifespan" or scope["path"].removeprefix(scope.get("root_path", "")) in self._exempt:
             await self._app(scope, receive, send)
             return
-        if self._closed and not _is_preflight(scope):
+        if self._closed and not preflight(scope):
             await drop_body(scope, receive)
             await refuse(scope, send, 503, self._headers(scope), self._body)
+            return
+        if self._stopping and kind == "websocket":  # another instance accepts it
+            await refuse(scope, send, 503, _headers(1), problem_json(503, ABOUT_TO_STOP, scope["path"]).encode())
             return
         self.in_flight += 1
         try:
@@ -90,12 +94,8 @@ class MaintenanceGate:
             socket.restart(reason)
 
     def _headers(self, scope: Scope) -> Headers:
-        seconds = self._retry_after if self._until is None else int(self._until - time.time())
-        headers = [
-            (b"content-type", b"application/problem+json"),
-            (b"cache-control", b"no-store"),
-            (b"retry-after", str(min(max(seconds, 1), MAX_RETRY_AFTER)).encode()),
-        ]
+        seconds = int(self._until - time.time()) if self._until else 0
+        headers = _headers(min(seconds, MAX_COUNTDOWN) if seconds > 0 else self._retry_after)
         if self._state.known:
             headers.append((b"x-maintenance-mode", b"1"))
         if self._origins:
@@ -108,8 +108,6 @@ class MaintenanceGate:
 
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         socket = _Socket(receive, send)
-        if self._stopping:
-            socket.restart("restart")
         self._sockets.add(socket)
         try:
             await self._app(scope, socket.receive, socket.send)
@@ -147,5 +145,6 @@ class _Socket:
             await self._send(message)
 
 
-def _is_preflight(scope: Scope) -> bool:
-    return scope.get("method") == "OPTIONS" and bool(header(scope, b"access-control-request-method"))
+def _headers(retry_after: int) -> Headers:
+    values = {b"content-type": PROBLEM_TYPE, b"cache-control": "no-store", b"retry-after": str(retry_after)}
+    return [(name, value.encode()) for name, value in values.items()]

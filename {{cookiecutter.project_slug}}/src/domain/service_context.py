@@ -29,8 +29,10 @@ def values_to_store(data: Mapping[str, Any], *, at: datetime) -> dict[str, Any]:
     switching off clears everything about it.
 
     Raises:
-        ValidationError: `expected_end` is not in the future, or there is something to say about no window.
+        ValidationError: `message` is too long, `expected_end` is past, or there is no window that they are about.
     """
+    if len(data.get("message") or "") > MESSAGE_LENGTH:
+        raise ValidationError({"message": f"must have at most {MESSAGE_LENGTH} characters"})
     expected_end = data.get("expected_end")
     if expected_end is not None and expected_end <= at:
         raise ValidationError({"expected_end": "must be in the future"})

@@ -14,12 +14,15 @@ class MaintenanceAccess:
     def check(self, authorization: str) -> None:
         """`authorization` is the header, `Bearer <token>`; the comparison takes the same time however wrong it is.
 
+        The scheme may be in any case: RFC 9110, section 11.1.
+
         Raises:
             UnauthenticatedError: it is not the token.
             ForbiddenError: there is no token that would do.
         """
         if self._token is not None:
-            if not compare_digest(authorization.encode(), f"Bearer {self._token}".encode()):
+            scheme, _, token = authorization.partition(" ")
+            if scheme.lower() != "bearer" or not compare_digest(token.encode(), self._token.encode()):
                 msg = "The maintenance window is switched with Authorization: Bearer <MAINTENANCE_TOKEN>"
                 raise UnauthenticatedError(msg)
         elif not self._without_token:

@@ -22,7 +22,7 @@ from src.infrastructure.databases.database import Database
 
 EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "")
 SWITCH = "/v1/service-context"
-TOKEN = "a token of this test"
+TOKEN = "a-token-of-this-test"
 TO_START = 60.0  # seconds
 
 
@@ -33,7 +33,7 @@ def _url(database: Database, database_url: URL) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
     settings = {"APP_ENV": "production", "API_DOCS": "true", "LOG_FORMAT": "json", "MAINTENANCE_TOKEN": TOKEN}
-    settings["SERVICE_PREFIX"] = "/"
+    settings |= {"SERVICE_PREFIX": "/", "SHUTDOWN_DRAIN_SECONDS": "0"}
     command = [sys.executable, "-m", "hypercorn", "asgi:app", "--config", "hypercorn.toml", "--bind", address]
     with tempfile.TemporaryFile() as log:
         environment = {**os.environ, **settings, "SQLALCHEMY_DATABASE_URI": uri}

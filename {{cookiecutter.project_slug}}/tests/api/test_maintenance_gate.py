@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -108,6 +109,21 @@ async def test_refuses_while_closed(gate: MaintenanceGate, application: Applicat
     assert application.served == []
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
     assert (sent[0]["status"], dict(sent[0]["headers"])[b"x-maintenance-mode"]) == (503, b"1")
+
+
+@pytest.mark.parametrize(("hours", "seconds"), [(2, 3600), (0.5, 1800), (0, 7200), (-1, 7200), (None, 7200)])
+async def test_says_when_to_come_back(
+    hours: float | None, seconds: int, application: Application, state: MaintenanceState
+) -> None:
+    """What takes longer than planned is no reason for all clients to come each second."""
+    gate = MaintenanceGate(application, state, exempt=[], retry_after=7200)
+    end = None if hours is None else datetime.now(UTC) + timedelta(hours=hours)
+    await state.change(ServiceContext(maintenance=True, version=1, expected_end=end))
+    sent, send = _collected()
+
+    await gate(_scope(), _received(), send)
+
+    assert int(dict(sent[0]["headers"])[b"retry-after"]) == pytest.approx(seconds, abs=60)
 
 
 async def test_head_gets_the_same_headers_and_no_body(gate: MaintenanceGate, state: MaintenanceState) -> None:
@@ -231,7 +247,11 @@ async def test_sockets_are_closed_for_a_restart_and_later_ones_not_let_in(
     gate.close_sockets()
     await socket
     later, send = _collected()
-    await gate(_scope("websocket"), _received({"type": "websocket.connect"}), send)
+    await gate(_scope("websocket", extensions={"websocket.http.response": {}}), _received(), send)
 
     assert (sent[-1]["type"], sent[-1]["code"], sent[-1]["reason"]) == ("websocket.close", 1012, "restart")
-    assert later[0]["type"] == "websocket.close"
+    assert (later[0]["type"], later[0]["status"]) == ("websocket.http.response.start", 503)
+    assert dict(later[0]["headers"])[b"retry-after"] == b"1"
+    assert b"x-maintenance-mode" not in dict(later[0]["headers"])
+    assert b"about to stop" in later[1]["body"]
+    assert (application.served, gate.in_flight) == (["websocket"], 0)

@@ -14,7 +14,7 @@ from src.domain.exceptions import UnavailableError
 from src.infrastructure.databases.database import Database
 
 PATH = "/v1/service-context"
-TOKEN = "a token of some length"
+TOKEN = "a-token-of-some-length"
 
 
 @pytest.fixture(name="window")
@@ -91,6 +91,13 @@ async def test_refuses_a_bad_field_by_name(client: Client, body: dict[str, Any],
 
     assert response.status_code == 400
     assert list((await response.get_json(force=True))["error_message"]) == [field]
+
+
+async def test_the_limit_of_the_message_is_documented(client: Client) -> None:
+    document = await (await client.get("/openapi.json")).get_json()
+
+    body = document["paths"]["/v1/service-context"]["patch"]["requestBody"]["content"]["application/json"]["schema"]
+    assert body["properties"]["message"]["anyOf"][0]["maxLength"] == 500
     assert not (await (await client.get(PATH)).get_json())["maintenance"]
 
 
@@ -185,6 +192,7 @@ async def test_answers_from_memory_without_a_database(app: Service, window: Clie
         ("production", TOKEN, None, 401),
         ("production", TOKEN, "Bearer wrong", 401),
         ("production", TOKEN, f"Bearer {TOKEN}", 200),
+        ("production", f"{TOKEN}\n", f"bearer {TOKEN}", 200),
         ("development", None, None, 200),
         ("development", TOKEN, None, 401),
     ],

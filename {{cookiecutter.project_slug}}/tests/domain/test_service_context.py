@@ -16,6 +16,7 @@ LATER = NOW + timedelta(hours=1)
         ({"maintenance": True}, {"maintenance": True, "since": NOW}),
         ({"maintenance": True, "message": "a"}, {"maintenance": True, "message": "a", "since": NOW}),
         ({"message": None, "expected_end": LATER}, {"message": None, "expected_end": LATER}),
+        ({"message": "a" * 500}, {"message": "a" * 500}),
         (
             {"maintenance": False, "message": None},
             {"maintenance": False, "message": None, "expected_end": None, "since": None},
@@ -32,6 +33,7 @@ def test_switching_sets_what_belongs_to_it(data: dict[str, Any], values: dict[st
         ({"maintenance": True, "expected_end": NOW}, "expected_end"),
         ({"expected_end": NOW - timedelta(days=1)}, "expected_end"),
         ({"maintenance": False, "message": "a"}, "message"),
+        ({"message": "a" * 501}, "message"),
         ({"maintenance": False, "expected_end": LATER}, "expected_end"),
     ],
 )

@@ -17,8 +17,8 @@ class ServiceContextSchema(BaseModel):
 
 
 class ServiceContextUpdateSchema(BodySchema):
-    """A field that is absent stays as it is, null clears it."""
+    """A field that is absent stays as it is, null clears it; how long it may be is a rule of the domain."""
 
     maintenance: bool = False
-    message: Annotated[Text, Field(max_length=MESSAGE_LENGTH)] | None = None
+    message: Annotated[Text, Field(json_schema_extra={"maxLength": MESSAGE_LENGTH})] | None = None
     expected_end: Moment | None = None

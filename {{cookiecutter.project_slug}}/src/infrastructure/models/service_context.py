@@ -3,6 +3,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, CheckConstraint, SmallInteger, String, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from src.domain.service_context import MESSAGE_LENGTH
 from src.infrastructure.models.model_extension import ModelExtension
 
 
@@ -14,7 +15,7 @@ class ServiceContextModel(ModelExtension):
 
     id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     maintenance: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
-    message: Mapped[str | None] = mapped_column(String(500))
+    message: Mapped[str | None] = mapped_column(String(MESSAGE_LENGTH))
     expected_end: Mapped[datetime | None]
     since: Mapped[datetime | None]
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
