@@ -13,6 +13,7 @@ from src.create_app import Service, create_app
 from src.domain.exceptions import ConflictError, UnavailableError
 from src.domain.service_context import ServiceContext
 from src.infrastructure.databases.database import Database
+from src.infrastructure.databases.unit_of_work import FailedTransactionError
 from src.infrastructure.models.model_extension import ModelExtension
 from src.infrastructure.repositories.service_context_repository import ServiceContextRepository
 from tests.infrastructure.samples import PetRepository, Sample, UserRepository
@@ -47,6 +48,17 @@ async def test_a_transaction_is_kept_or_undone_as_a_whole(sqlite: Database) -> N
 
     assert raised.value.message == {"name": "already exists"}
     assert [user.name for user in (await users.get_all()).items] == ["a"]
+
+
+async def test_an_error_that_is_caught_inside_does_not_pass_for_a_commit(sqlite: Database) -> None:
+    users = UserRepository(sqlite)
+    with pytest.raises(FailedTransactionError):
+        async with users.transaction():
+            await users.create({"name": "a"})
+            with pytest.raises(ConflictError):
+                await users.create({"name": "a"})
+
+    assert await users.count() == 0
 
 
 async def test_a_nested_success_is_undone_with_the_outer_transaction(sqlite: Database) -> None:
