@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
 
 from src.config import Config
@@ -70,6 +70,27 @@ async def test_a_nested_success_is_undone_with_the_outer_transaction(sqlite: Dat
             await users.create({"name": "inner"})
 
     assert await users.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        ("(owner_id, name)", {"owner_id": "already exists", "name": "already exists"}),
+        ("(lower(name))", "It exists already."),
+    ],
+)
+async def test_a_duplicate_is_a_conflict(sqlite: Database, index: str, message: object) -> None:
+    insert = text("INSERT INTO cats VALUES (1, 'a')")
+    async with sqlite.session() as session:
+        await session.execute(text("CREATE TABLE cats (owner_id integer, name text)"))
+        await session.execute(text(f"CREATE UNIQUE INDEX ix_cats ON cats {index}"))
+        await session.execute(insert)
+
+    with pytest.raises(ConflictError) as raised:
+        async with sqlite.session() as session:
+            await session.execute(insert)
+
+    assert raised.value.message == message
 
 
 async def test_references_are_checked(sqlite: Database) -> None:
