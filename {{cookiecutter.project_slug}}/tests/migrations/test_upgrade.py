@@ -76,6 +76,20 @@ def test_an_upgrade_that_fails_leaves_nothing(url: URL, directory: str) -> None:
     assert asyncio.run(tables(url)) == set()
 
 
+async def test_an_upgrade_that_fails_shows_no_values(
+    url: URL, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "DEBUG")
+    bound = """op.get_bind().execute(text("SELECT nonsense, :value"), {"value": "sword" + "fish"})"""
+    revision = BROKEN_REVISION.format(head=HEAD).replace('op.execute("SELECT nonsense")', bound)
+    Path(directory, "versions", "broken.py").write_text(f"from sqlalchemy import text\n{revision}")
+
+    outcome = await quart(url, "db", "upgrade", "-d", directory)
+
+    assert "SELECT nonsense" in outcome.err
+    assert "swordfish" not in outcome.err
+
+
 @pytest.mark.usefixtures("table_in_use")
 def test_a_lock_that_somebody_holds_is_not_waited_for_forever(url: URL, directory: str) -> None:
     text = BROKEN_REVISION.format(head=None).replace("SELECT nonsense", "DROP TABLE service_context")

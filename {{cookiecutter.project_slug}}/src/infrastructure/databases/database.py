@@ -26,6 +26,7 @@ class Database:
         self.options = options or DatabaseOptions()
         self.engine = create_async_engine(
             url,
+            hide_parameters=True,  # errors are logged, values are secrets
             isolation_level="AUTOCOMMIT",
             pool_reset_on_return=None,  # in autocommit there is nothing to roll back; transactions end themselves
             **engine_options(url, self.options),

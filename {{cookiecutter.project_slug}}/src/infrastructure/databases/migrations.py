@@ -71,6 +71,7 @@ def migration_engine(url: URL) -> AsyncEngine:
     engine = create_async_engine(
         url,
         poolclass=NullPool,
+        hide_parameters=True,
         isolation_level=transaction_isolation(url),
         connect_args=engine_options(url, options).get("connect_args", {}),
     )
