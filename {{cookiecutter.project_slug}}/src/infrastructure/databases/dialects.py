@@ -40,6 +40,7 @@ class DatabaseOptions:
     pool_timeout: float = 5.0
     connect_timeout: float = 2.0
     statement_timeout: float = 10.0
+    idle_in_transaction_timeout: float = 60.0
 
 
 def parse_url(value: str) -> URL:
@@ -87,7 +88,8 @@ def engine_options(url: URL, options: DatabaseOptions) -> dict[str, Any]:
     if url.get_backend_name() != "postgresql":
         return pool
     server_settings = {
-        "idle_in_transaction_session_timeout": "60s",  # a transaction forgotten by a bug must not hold its locks
+        # A transaction forgotten by a bug must not hold its locks.
+        "idle_in_transaction_session_timeout": str(int(options.idle_in_transaction_timeout * 1000)),
         "jit": "off",  # asyncpg's own catalogue queries take seconds with it
         "statement_timeout": str(int(options.statement_timeout * 1000)),
         # What the network has cut off from us, or killed, must not go on occupying one of its connections for hours.
