@@ -98,12 +98,12 @@ def _outdated(error: DBAPIError) -> bool:
 
 
 def _conflict(state: str, message: str, detail: str) -> ConflictError | None:
-    """By the state alone: words may be in another language, or withheld. SQLite has messages only."""
-    if state in _REFERENCE_STATES or "FOREIGN KEY constraint failed" in message:
+    """By the state alone: words may be in another language, or withheld. SQLite has no state, only messages."""
+    if state in _REFERENCE_STATES or (not state and "FOREIGN KEY constraint failed" in message):
         return ConflictError("It refers to, or is referred to by, something else.")
     if state == _DUPLICATE_STATE:
         return _duplicate(_fields_of(detail))
-    if "UNIQUE constraint failed" in message and not state:
+    if not state and "UNIQUE constraint failed" in message:
         return _duplicate(_FIELDS_OF_SQLITE.findall(message))
     return None
 
@@ -113,7 +113,7 @@ def _duplicate(fields: list[str]) -> ConflictError:
 
 
 def _fields_of(detail: str) -> list[str]:
-    """None, where one of them is an expression that names no column."""
+    """Empty where one of them is an expression of something else than one column."""
     key = _KEY_OF_DETAIL.search(detail)
     found = [_FIELD_OF_KEY.fullmatch(part.strip()) for part in key["key"].split(",")] if key else []
     return [match["field"].strip('"') for match in found if match] if all(found) else []
