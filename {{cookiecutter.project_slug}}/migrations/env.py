@@ -69,7 +69,8 @@ def lock(connection: Connection) -> None:
     The lock ends with the transaction, so before an `autocommit_block()` (CREATE INDEX
     CONCURRENTLY): let one instance run such a revision.
     """
-    connection.execute(select(func.set_config("statement_timeout", "0", LOCAL)))  # whatever the role is given
+    for timeout in ("statement_timeout", "idle_in_transaction_session_timeout"):  # whatever the role is given
+        connection.execute(select(func.set_config(timeout, "0", LOCAL)))
     if not connection.scalar(select(func.pg_try_advisory_xact_lock(LOCK))):
         log.info("Another instance is migrating this database, waiting for it")
         connection.execute(select(func.pg_advisory_xact_lock(LOCK)))

@@ -1,8 +1,10 @@
 import re
+from inspect import signature
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from pydantic import ValidationError
 
@@ -109,17 +111,46 @@ def test_is_in_production_unless_somebody_says_otherwise() -> None:
         ("postgres://u:p@h/d", "postgresql+asyncpg://u:p@h/d"),
         ("postgresql://u:p@h/d", "postgresql+asyncpg://u:p@h/d"),
         ("postgresql+asyncpg://u:p@h/d", "postgresql+asyncpg://u:p@h/d"),
-        ("postgresql://u:p@h/d?sslmode=require&a=b", "postgresql+asyncpg://u:p@h/d?a=b&ssl=require"),
+        ("postgresql://u:p@h/d?sslmode=require&port=1", "postgresql+asyncpg://u:p@h/d?port=1&ssl=require"),
         ("postgresql://u:50%25%40@h/d", "postgresql+asyncpg://u:50%25%40@h/d"),
         ("postgresql://u@/d?host=/run/postgresql", "postgresql+asyncpg://u@/d?host=%2Frun%2Fpostgresql"),
         ("postgresql://u@h/d?pgbouncer=true", "postgresql+asyncpg://u@h/d?pgbouncer=true"),
         ("sqlite:///x.db", "sqlite+aiosqlite:///x.db"),
+        ("sqlite:///x.db?cached_statements=1", "sqlite+aiosqlite:///x.db?cached_statements=1"),
     ],
 )
 def test_takes_the_database_urls_that_are_around(given: str, taken: str) -> None:
     url = load(SQLALCHEMY_DATABASE_URI=given).SQLALCHEMY_DATABASE_URI
 
     assert url.render_as_string(hide_password=False) == taken
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("sslmode=require&channel_binding=require", "channel_binding, which is not understood: leave it out"),
+        ("connect_timeout=5", "connect_timeout, which is not understood: set DATABASE_CONNECT_TIMEOUT"),
+        ("application_name=hidden", "application_name, which is not understood: set SERVICE_NAME"),
+        ("options=-c%20a%3Dhidden", "options, which is not understood: ALTER ROLE"),
+        ("sslrootcert=/hidden", "sslrootcert, which is not understood: put the path into the environment, PGSSL"),
+        ("password=hidden", "password, which is not understood: known are host, port, ssl, sslmode,"),
+        ("timeout=5", "timeout, which is not understood: known are"),  # which would be overwritten
+        ("pgbuncer=true", "pgbuncer, which is not understood: known are"),
+    ],
+)
+def test_a_parameter_that_would_fail_each_connection_fails_the_start(query: str, sentence: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        load(SQLALCHEMY_DATABASE_URI=f"postgresql://u:hidden@h/d?{query}")
+
+    message = str(raised.value)
+    assert message.startswith(f"SQLALCHEMY_DATABASE_URI has the parameter {sentence}")
+    assert "hidden" not in message
+
+
+def test_the_parameters_that_are_known_are_those_of_the_driver() -> None:
+    translated = {"sslmode", "pgbouncer", "prepared_statement_cache_size"}  # by us, by SQLAlchemy
+
+    assert set(dialects.PARAMETERS) - translated <= signature(asyncpg.connect).parameters.keys()
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,15 @@
 
 import json
 import logging
+import traceback
 
 import pytest
 from quart.typing import TestClientProtocol as Client
+from sqlalchemy import text
 
 from src.create_app import Service
 from src.domain.exceptions import ConflictError, NotFoundError, UnavailableError, ValidationError
+from src.infrastructure.databases.database import Database
 
 
 class FailingService:
@@ -16,6 +19,17 @@ class FailingService:
 
     async def check(self) -> None:
         raise self._error
+
+
+class FailingStatement:
+    def __init__(self, database: Database, value: str) -> None:
+        self._database = database
+        self._value = value
+
+    async def check(self) -> None:
+        statement = text("INSERT INTO service_context (id, message, version) VALUES (1, :message, NULL)")
+        async with self._database.session() as session:
+            await session.execute(statement, {"message": self._value})
 
 
 @pytest.mark.parametrize(
@@ -76,3 +90,17 @@ async def test_the_unexpected_is_logged_once_and_not_told(
     event = record.msg
     assert isinstance(event, dict)
     assert (event["request_id"], str(event["exc_info"])) == ("abc", secret)
+
+
+async def test_an_unexpected_error_of_the_database_is_logged_without_values(
+    app: Service, client: Client, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    with app.container.readiness.override(FailingStatement(database, "swordfish")), caplog.at_level(logging.ERROR):
+        response = await client.get("/health/ready")
+
+    assert response.status_code == 500
+    (event,) = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    logged = "".join(traceback.format_exception(event["exc_info"]))
+    assert 'null value in column "version"' in logged
+    assert "INSERT INTO service_context" in logged
+    assert "swordfish" not in logged

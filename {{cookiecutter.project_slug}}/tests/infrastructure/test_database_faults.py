@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import URL, event, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from src.domain.exceptions import UnavailableError
+from src.domain.exceptions import ConflictError, UnavailableError
 from src.infrastructure.databases.database import Database
 from src.infrastructure.databases.dialects import DatabaseOptions
 from tests.infrastructure.samples import UserRepository
@@ -43,6 +43,11 @@ async def _ask(database: Database, statement: str) -> object:
     async with database.session() as session:
         result = await session.execute(text(statement))
         return result.scalar() if result.returns_rows else None  # type: ignore[attr-defined]
+
+
+async def _fail(database: Database, state: str, detail: str = "") -> None:
+    error = f"RAISE EXCEPTION 'reason' USING ERRCODE = '{state}', DETAIL = '{detail}'"
+    await _ask(database, f"DO $$ BEGIN {error}; END $$")
 
 
 async def _run(database: Database, script: str) -> None:
@@ -85,7 +90,7 @@ def _in_use(database: Database) -> int:
 )
 async def test_what_another_attempt_may_cure_is_the_fault_of_the_database(state: str, faulty: Database) -> None:
     with pytest.raises(UnavailableError, match="try again"):
-        await _ask(faulty, f"DO $$ BEGIN RAISE EXCEPTION 'reason' USING ERRCODE = '{state}'; END $$")
+        await _fail(faulty, state)
 
     assert _in_use(faulty) == 0
 
@@ -93,9 +98,60 @@ async def test_what_another_attempt_may_cure_is_the_fault_of_the_database(state:
 @pytest.mark.parametrize("state", ["23502", "25P02", "42501", "42601", "P0001", "XX000"])
 async def test_what_no_attempt_can_cure_is_no_reason_to_try_again(state: str, faulty: Database) -> None:
     with pytest.raises(DBAPIError):
-        await _ask(faulty, f"DO $$ BEGIN RAISE EXCEPTION 'reason' USING ERRCODE = '{state}'; END $$")
+        await _fail(faulty, state)
 
     assert _in_use(faulty) == 0
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        ("(name)", {"name": "already exists"}),
+        ("(lower(name))", {"name": "already exists"}),
+        ("(lower(btrim(name)), color)", {"name": "already exists", "color": "already exists"}),
+        ('("Full name")', {"Full name": "already exists"}),
+        ("(coalesce(name, 'none'))", "It exists already."),
+        ("((name || color))", "It exists already."),
+    ],
+)
+async def test_a_duplicate_is_a_conflict_whatever_its_index_is_made_of(
+    index: str, message: object, faulty: Database
+) -> None:
+    insert = """INSERT INTO cats VALUES ('a)=(b', 'red', 'c')"""
+    await _run(faulty, """CREATE TABLE cats (name varchar(9), color text, "Full name" text)""")
+    try:
+        await _run(faulty, f"CREATE UNIQUE INDEX ON cats {index};\n{insert}")
+
+        with pytest.raises(ConflictError) as raised:
+            await _run(faulty, insert)
+    finally:
+        await _run(faulty, "DROP TABLE cats")
+
+    assert raised.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("state", "detail", "message"),
+    [
+        ("23505", "", "It exists already."),
+        ("23505", "Schlüssel »(name)=(a)« existiert bereits.", {"name": "already exists"}),
+        ("23503", "", "It refers to, or is referred to by, something else."),
+        ("23001", "", "It refers to, or is referred to by, something else."),  # ON DELETE RESTRICT, on newer servers
+    ],
+)
+async def test_the_state_tells_a_conflict_and_not_the_words(
+    state: str, detail: str, message: object, faulty: Database
+) -> None:
+    with pytest.raises(ConflictError) as raised:
+        await _fail(faulty, state, detail)
+
+    assert raised.value.message == message
+
+
+@pytest.mark.parametrize("state", ["23502", "23514", "23P01"])
+async def test_no_other_violation_is_a_conflict_whatever_its_words(state: str, faulty: Database) -> None:
+    with pytest.raises(IntegrityError):
+        await _fail(faulty, state, "Key (foo)=(x) already exists.")
 
 
 async def test_of_two_transactions_that_wait_for_each_other_one_is_told_to_try_again(users: UserRepository) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
 
 from src.config import Config
@@ -13,6 +13,7 @@ from src.create_app import Service, create_app
 from src.domain.exceptions import ConflictError, UnavailableError
 from src.domain.service_context import ServiceContext
 from src.infrastructure.databases.database import Database
+from src.infrastructure.databases.unit_of_work import FailedTransactionError
 from src.infrastructure.models.model_extension import ModelExtension
 from src.infrastructure.repositories.service_context_repository import ServiceContextRepository
 from tests.infrastructure.samples import PetRepository, Sample, UserRepository
@@ -49,6 +50,17 @@ async def test_a_transaction_is_kept_or_undone_as_a_whole(sqlite: Database) -> N
     assert [user.name for user in (await users.get_all()).items] == ["a"]
 
 
+async def test_an_error_that_is_caught_inside_does_not_pass_for_a_commit(sqlite: Database) -> None:
+    users = UserRepository(sqlite)
+    with pytest.raises(FailedTransactionError):
+        async with users.transaction():
+            await users.create({"name": "a"})
+            with pytest.raises(ConflictError):
+                await users.create({"name": "a"})
+
+    assert await users.count() == 0
+
+
 async def test_a_nested_success_is_undone_with_the_outer_transaction(sqlite: Database) -> None:
     users = UserRepository(sqlite)
     with pytest.raises(ConflictError):
@@ -58,6 +70,27 @@ async def test_a_nested_success_is_undone_with_the_outer_transaction(sqlite: Dat
             await users.create({"name": "inner"})
 
     assert await users.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        ("(owner_id, name)", {"owner_id": "already exists", "name": "already exists"}),
+        ("(lower(name))", "It exists already."),
+    ],
+)
+async def test_a_duplicate_is_a_conflict(sqlite: Database, index: str, message: object) -> None:
+    insert = text("INSERT INTO cats VALUES (1, 'a')")
+    async with sqlite.session() as session:
+        await session.execute(text("CREATE TABLE cats (owner_id integer, name text)"))
+        await session.execute(text(f"CREATE UNIQUE INDEX ix_cats ON cats {index}"))
+        await session.execute(insert)
+
+    with pytest.raises(ConflictError) as raised:
+        async with sqlite.session() as session:
+            await session.execute(insert)
+
+    assert raised.value.message == message
 
 
 async def test_references_are_checked(sqlite: Database) -> None:

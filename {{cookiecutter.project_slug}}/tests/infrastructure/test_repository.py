@@ -1,7 +1,13 @@
+from collections.abc import Callable
+from typing import Any
+
 import pytest
+from sqlalchemy import Select
 from sqlalchemy.orm.exc import DetachedInstanceError
+from werkzeug.datastructures import MultiDict
 
 from src.domain.exceptions import ConflictError, NotFoundError, ValidationError
+from src.infrastructure.repositories.repository import Params
 from tests.infrastructure.samples import PetRepository, User, UserRepository
 
 
@@ -41,6 +47,54 @@ async def test_finds_counts_and_deletes_what_matches(users: UserRepository) -> N
     assert await users.delete_all() == 2
     with pytest.raises(NotFoundError):
         await users.find()
+
+
+@pytest.mark.parametrize("operation", ["delete_all", "exists", "count", "find"])
+async def test_what_a_repository_does_not_filter_by_is_a_mistake_that_names_it(
+    users: UserRepository, operation: str
+) -> None:
+    await users.create({"name": "a"})
+
+    with pytest.raises(TypeError, match="UserRepository does not filter by age, nmae"):
+        await getattr(users, operation)({"name": "a", "nmae": "a", "age": 1})
+
+    assert await users.count() == 1
+
+
+@pytest.mark.parametrize("operation", ["delete_all", "exists", "count", "find"])
+async def test_what_asks_for_a_page_is_no_filter(users: UserRepository, operation: str) -> None:
+    await users.create({"name": "a"})
+
+    assert await getattr(users, operation)({"page": 1, "per_page": 10, "itemized": False, "itemize": False})
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda params: params.get("name"),
+        lambda params: params["name"],
+        lambda params: "name" in params and "a",
+        lambda params: dict(params)["name"],
+        lambda params: {**params}["name"],
+    ],
+)
+async def test_a_filter_may_read_its_parameter_in_any_way(users: UserRepository, read: Callable[[Params], str]) -> None:
+    class Users(UserRepository):
+        def _apply_query_params(self, query: Select[Any], query_params: Params) -> Select[Any]:
+            return query.filter_by(name=read(query_params))
+
+    await users.create({"name": "a"})
+    await users.create({"name": "b"})
+
+    assert await Users(users.database).delete_all({"name": "a"}) == 1
+
+
+async def test_a_list_ignores_what_a_client_makes_up(users: UserRepository) -> None:
+    await users.create({"name": "a"})
+    query_string = MultiDict([("name", "a"), ("nmae", "b"), ("page", "1")])
+
+    assert (await users.get_all(query_string)).total == 1
+    assert (await users.get_all({"itemized": "true", "nmae": "b"})).total == 1
 
 
 async def test_pages_are_ordered_by_id(users: UserRepository) -> None:

@@ -1,13 +1,15 @@
 """What a transaction keeps together, and what it keeps apart."""
 
 import asyncio
+from contextlib import nullcontext
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from src.domain.exceptions import ConflictError, NotFoundError
 from src.infrastructure.databases.database import Database
-from src.infrastructure.databases.unit_of_work import ConcurrentUseError
+from src.infrastructure.databases.unit_of_work import ConcurrentUseError, FailedTransactionError
 from tests.infrastructure.samples import PetRepository, UserRepository
 
 
@@ -106,6 +108,77 @@ async def test_a_nested_success_is_undone_with_the_outer_transaction(users: User
             raise AnyError
 
     assert await users.count() == 0
+
+
+async def test_an_error_that_is_caught_inside_does_not_pass_for_a_commit(users: UserRepository) -> None:
+    with pytest.raises(FailedTransactionError, match="nested") as raised:
+        async with users.transaction():
+            await users.create({"name": "a"})
+            with pytest.raises(ConflictError):
+                await users.create({"name": "a"})
+
+    assert isinstance(raised.value.__cause__, IntegrityError)
+    assert await users.count() == 0
+
+
+async def test_an_error_that_is_caught_next_to_its_statement_is_one_as_well(
+    users: UserRepository, database: Database
+) -> None:
+    with pytest.raises(FailedTransactionError):
+        async with users.transaction(), database.session() as session:
+            await users.create({"name": "a"})
+            with pytest.raises(DBAPIError):
+                await session.execute(text("SELECT 1/0"))
+
+    assert await users.count() == 0
+
+
+async def test_an_error_that_is_caught_inside_a_nested_transaction_undoes_only_that(users: UserRepository) -> None:
+    async with users.transaction():
+        await users.create({"name": "outer"})
+        with pytest.raises(FailedTransactionError):
+            async with users.transaction():
+                await users.create({"name": "inner"})
+                with pytest.raises(ConflictError):
+                    await users.create({"name": "outer"})
+
+    assert [user.name for user in (await users.get_all()).items] == ["outer"]
+
+
+@pytest.mark.parametrize("nested", [False, True])
+async def test_a_statement_that_ran_out_of_time_spoils_its_transaction(
+    users: UserRepository, database: Database, *, nested: bool
+) -> None:
+    with pytest.raises(FailedTransactionError):
+        async with users.transaction():
+            await users.create({"name": "a"})
+            with pytest.raises(TimeoutError):
+                inner = users.transaction() if nested else nullcontext()
+                async with asyncio.timeout(0.05), inner, database.session() as session:
+                    await session.execute(text("SELECT pg_sleep(30)"))
+
+    assert await users.count() == 0
+    assert _checked_out(database) == 0
+
+
+async def test_a_call_that_sent_nothing_spoils_nothing(users: UserRepository) -> None:
+    async with users.transaction():
+        await users.create({"name": "a"})
+        with pytest.raises(NotFoundError):
+            await users.get(0)
+
+    assert await users.count() == 1
+
+
+async def test_a_failed_statement_on_its_own_spoils_no_other(users: UserRepository, database: Database) -> None:
+    await users.create({"name": "a"})
+
+    async with users.transaction():
+        await users.create({"name": "b"})
+        with database.outside_transaction(), pytest.raises(ConflictError):
+            await users.create({"name": "a"})
+
+    assert await users.count() == 2
 
 
 async def test_a_transaction_sees_its_own_writes_and_others_do_not(users: UserRepository, database: Database) -> None:

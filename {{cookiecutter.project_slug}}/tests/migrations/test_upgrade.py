@@ -32,6 +32,25 @@ def upgrade() -> None:
 
 def downgrade() -> None: ...
 """
+PAUSES = """
+import time
+from alembic import op
+
+revision = "pauses"
+down_revision = {head!r}
+
+
+def upgrade() -> None:
+    op.execute("CREATE TABLE half (id integer)")
+    time.sleep(0.5)
+    {in_between}
+    op.execute("SELECT 1 / (current_setting('idle_in_transaction_session_timeout') = '0')::integer")
+
+
+def downgrade() -> None: ...
+"""
+AUTOCOMMIT = """with op.get_context().autocommit_block():
+        op.execute("CREATE INDEX CONCURRENTLY ON half (id)")"""
 
 
 @pytest.fixture(name="table_in_use")
@@ -74,6 +93,31 @@ def test_an_upgrade_that_fails_leaves_nothing(url: URL, directory: str) -> None:
     assert outcome.code == 1
     assert outcome.err.splitlines()[-1] == 'Error: The database refused: column "nonsense" does not exist'
     assert asyncio.run(tables(url)) == set()
+
+
+def test_an_upgrade_that_fails_shows_no_values(url: URL, directory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "DEBUG")
+    bound = """op.get_bind().execute(text("SELECT nonsense, :value"), {"value": "sword" + "fish"})"""
+    revision = BROKEN_REVISION.format(head=HEAD).replace('op.execute("SELECT nonsense")', bound)
+    Path(directory, "versions", "broken.py").write_text(f"from sqlalchemy import text\n{revision}")
+
+    outcome = asyncio.run(quart(url, "db", "upgrade", "-d", directory))
+
+    assert "SELECT nonsense" in outcome.err
+    assert "swordfish" not in outcome.err
+
+
+@pytest.mark.parametrize(("query", "in_between"), [("", ""), ("", AUTOCOMMIT), ("pgbouncer=true", "")])
+def test_an_upgrade_may_compute_for_long_between_two_statements(
+    url: URL, directory: str, query: str, in_between: str
+) -> None:
+    asyncio.run(execute(url, f"ALTER DATABASE \"{url.database}\" SET idle_in_transaction_session_timeout = '100ms'"))
+    Path(directory, "versions", "pauses.py").write_text(PAUSES.format(head=HEAD, in_between=in_between))
+
+    outcome = db(url.update_query_string(query), "upgrade", "-d", directory)
+
+    assert outcome.code == 0, outcome
+    assert "half" in asyncio.run(tables(url))
 
 
 @pytest.mark.usefixtures("table_in_use")

@@ -24,6 +24,7 @@ def look_after(engine: Engine, *, silence: float) -> None:
     event.listen(engine, "connect", partial(_prepare, silence=silence), insert=True)
     event.listen(engine, "close", _hang_up)
     event.listen(engine, "handle_error", _give_up)
+    event.listen(engine, "handle_error", _leave_out_the_row)
 
 
 def close_returned(pool: Pool) -> None:
@@ -83,3 +84,10 @@ def _give_up(context: ExceptionContext) -> OperationalError | None:
     if protocol_is_broken or getattr(error, "sqlstate", None) == _READ_ONLY:
         context.is_disconnect = True
     return None
+
+
+def _leave_out_the_row(context: ExceptionContext) -> None:
+    """DETAIL quotes values, which the log must not have: "Failing row contains (1, secret)". `orig.detail` keeps it."""
+    cause = context.original_exception.__cause__
+    if isinstance(cause, asyncpg.PostgresError):
+        cause.detail = None

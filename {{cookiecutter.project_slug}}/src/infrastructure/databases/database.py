@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
 
-from sqlalchemy import URL
+from sqlalchemy import URL, event
+from sqlalchemy.engine.interfaces import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from src.domain.exceptions import UnavailableError
@@ -25,6 +26,7 @@ class Database:
         self.options = options or DatabaseOptions()
         self.engine = create_async_engine(
             url,
+            hide_parameters=True,  # errors are logged, values are secrets
             isolation_level="AUTOCOMMIT",
             pool_reset_on_return=None,  # in autocommit there is nothing to roll back; transactions end themselves
             **engine_options(url, self.options),
@@ -38,6 +40,7 @@ class Database:
             expire_on_commit=False,
         )
         self._current: ContextVar[UnitOfWork | None] = ContextVar("unit_of_work", default=None)
+        event.listen(self.engine.sync_engine, "handle_error", self._note_failure)
 
     async def close(self) -> None:
         """Closes what is idle, what is in use when it comes back; waits for nobody. A later call connects anew."""
@@ -76,6 +79,7 @@ class Database:
         """Makes every repository call inside one transaction; nested, a savepoint.
 
         Commits on a clean exit; any exception, cancellation included, rolls back.
+        Raises `FailedTransactionError` instead of a clean exit after a statement that failed.
         """
         outer = self._current.get()
         with translated_statement_errors():
@@ -96,6 +100,12 @@ class Database:
             yield
         finally:
             self._current.reset(token)
+
+    def _note_failure(self, context: ExceptionContext) -> None:
+        work = self._current.get()
+        if work is not None and work.open:
+            error = context.sqlalchemy_exception or context.original_exception
+            work.failed(error, connection_lost=context.is_disconnect)
 
     def _in_transaction(self) -> bool:
         work = self._current.get()

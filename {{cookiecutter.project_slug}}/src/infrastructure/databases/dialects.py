@@ -16,6 +16,19 @@ _ASYNC_DRIVERS = {
     "postgres": "asyncpg",
     "sqlite": "aiosqlite",
 }
+PARAMETERS = (  # of a URL: what `asyncpg.connect` takes as text, and what is translated
+    *("host", "port", "ssl", "sslmode", "target_session_attrs", "passfile", "service", "servicefile"),
+    *("krbsrvname", "gsslib", "prepared_statement_cache_size", MARK),
+)
+_INSTEAD = {  # of those that libpq has
+    "application_name": "set SERVICE_NAME",
+    "channel_binding": "leave it out, asyncpg has none; sslmode=verify-full makes sure of the server",
+    "connect_timeout": "set DATABASE_CONNECT_TIMEOUT",
+    "options": "ALTER ROLE … SET gives settings to the role",
+    "sslrootcert": "put the path into the environment, PGSSLROOTCERT",
+    "sslcert": "put the path into the environment, PGSSLCERT",
+    "sslkey": "put the path into the environment, PGSSLKEY",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +40,15 @@ class DatabaseOptions:
     pool_timeout: float = 5.0
     connect_timeout: float = 2.0
     statement_timeout: float = 10.0
+    idle_in_transaction_timeout: float = 60.0
 
 
 def parse_url(value: str) -> URL:
     """Makes a database URL one for asyncio: `postgres(ql)://` → `postgresql+asyncpg://`, `sslmode` → `ssl`.
 
     Raises:
-        ValueError: it is no URL, or of a database or driver that this service cannot use.
+        ValueError: it is no URL, or of a database or driver that this service cannot use,
+            or has a parameter with which no connection would ever succeed.
     """
     try:
         url = make_url(value)
@@ -49,10 +64,20 @@ def parse_url(value: str) -> URL:
         msg = f"needs the package {wanted}, which is not installed"
         raise ValueError(msg)
     url = url.set(drivername=f"{'postgresql' if name == 'postgres' else name}+{wanted}")
+    if wanted == "asyncpg":
+        _refuse_unknown_parameters(url)
     if wanted == "asyncpg" and "sslmode" in url.query:
         url = url.update_query_dict({"ssl": url.query["sslmode"]}).difference_update_query(["sslmode"])
     through_pgbouncer(url)
     return url
+
+
+def _refuse_unknown_parameters(url: URL) -> None:
+    for name in url.query:
+        if name not in PARAMETERS:
+            instead = _INSTEAD.get(name, f"known are {', '.join(PARAMETERS)}")
+            msg = f"has the parameter {name}, which is not understood: {instead}"
+            raise ValueError(msg)
 
 
 def engine_options(url: URL, options: DatabaseOptions) -> dict[str, Any]:
@@ -63,7 +88,8 @@ def engine_options(url: URL, options: DatabaseOptions) -> dict[str, Any]:
     if url.get_backend_name() != "postgresql":
         return pool
     server_settings = {
-        "idle_in_transaction_session_timeout": "60s",  # a transaction forgotten by a bug must not hold its locks
+        # A transaction forgotten by a bug must not hold its locks.
+        "idle_in_transaction_session_timeout": str(int(options.idle_in_transaction_timeout * 1000)),
         "jit": "off",  # asyncpg's own catalogue queries take seconds with it
         "statement_timeout": str(int(options.statement_timeout * 1000)),
         # What the network has cut off from us, or killed, must not go on occupying one of its connections for hours.

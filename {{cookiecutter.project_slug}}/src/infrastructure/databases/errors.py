@@ -31,8 +31,11 @@ _UNAVAILABLE_STATES = (  # or the first two characters of them
     "58",  # input and output
 )
 _ASYNCPG_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-_FIELDS_OF_DETAIL = re.compile(r"Key \((?P<fields>[^)]+)\)=")
-_FIELD_OF_SQLITE = re.compile(r"UNIQUE constraint failed: \w+\.(?P<fields>\w+)")
+_REFERENCE_STATES = ("23503", "23001")  # foreign key; newer servers have another for ON DELETE RESTRICT
+_DUPLICATE_STATE = "23505"
+_KEY_OF_DETAIL = re.compile(r"\((?P<key>.+?)\)=\(")  # Key (lower(email::text))=(a@b) already exists, in any language
+_FIELD_OF_KEY = re.compile(r"""(?:[\w.]+\()*(?P<field>"[^"]+"|[^\W\d]\w*)(?:::[\w ]+)?\)*""")  # a column, in functions
+_FIELDS_OF_SQLITE = re.compile(r"(?:failed: |, )\w+\.(\w+)")
 
 
 class NotMigratedError(UnavailableError):
@@ -95,12 +98,25 @@ def _outdated(error: DBAPIError) -> bool:
 
 
 def _conflict(state: str, message: str, detail: str) -> ConflictError | None:
-    if state == "23503" or "FOREIGN KEY constraint failed" in message:
+    """By the state alone: words may be in another language, or withheld. SQLite has no state, only messages."""
+    if state in _REFERENCE_STATES or (not state and "FOREIGN KEY constraint failed" in message):
         return ConflictError("It refers to, or is referred to by, something else.")
-    found = _FIELDS_OF_DETAIL.search(detail) or _FIELD_OF_SQLITE.search(message)
-    if found:
-        return ConflictError({field.strip(): "already exists" for field in found["fields"].split(",")})
+    if state == _DUPLICATE_STATE:
+        return _duplicate(_fields_of(detail))
+    if not state and "UNIQUE constraint failed" in message:
+        return _duplicate(_FIELDS_OF_SQLITE.findall(message))
     return None
+
+
+def _duplicate(fields: list[str]) -> ConflictError:
+    return ConflictError(dict.fromkeys(fields, "already exists") or "It exists already.")
+
+
+def _fields_of(detail: str) -> list[str]:
+    """Empty where one of them is an expression of something else than one column."""
+    key = _KEY_OF_DETAIL.search(detail)
+    found = [_FIELD_OF_KEY.fullmatch(part.strip()) for part in key["key"].split(",")] if key else []
+    return [match["field"].strip('"') for match in found if match] if all(found) else []
 
 
 def _caused_by_value(error: DBAPIError) -> bool:

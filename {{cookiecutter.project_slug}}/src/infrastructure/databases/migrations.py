@@ -66,11 +66,12 @@ def create_migrations(directory: Path) -> None:
 
 
 def migration_engine(url: URL) -> AsyncEngine:
-    """One connection with real transactions, without the timeout of the service's statements."""
-    options = DatabaseOptions(application_name="migrations", statement_timeout=0)
+    """One connection with real transactions, without the service's timeouts of statements and of what is between."""
+    options = DatabaseOptions(application_name="migrations", statement_timeout=0, idle_in_transaction_timeout=0)
     engine = create_async_engine(
         url,
         poolclass=NullPool,
+        hide_parameters=True,
         isolation_level=transaction_isolation(url),
         connect_args=engine_options(url, options).get("connect_args", {}),
     )

@@ -11,10 +11,16 @@ class ConcurrentUseError(RuntimeError):
     """A programming error: a transaction is one connection, and that does one thing at a time."""
 
 
+class FailedTransactionError(RuntimeError):
+    """A programming error: where a statement has failed PostgreSQL answers COMMIT with ROLLBACK, and says no more."""
+
+
 class UnitOfWork:
-    def __init__(self, session: AsyncSession) -> None:
+    def __init__(self, session: AsyncSession, outer: "UnitOfWork | None" = None) -> None:
         self.session = session
         self.open = True
+        self._outer = outer
+        self._failure: BaseException | None = None
         self._owner = asyncio.current_task()
         self._inner: UnitOfWork | None = None
         self._user: asyncio.Task[object] | None = None
@@ -35,7 +41,7 @@ class UnitOfWork:
             msg = "A nested transaction can be opened only by the task that opened the outer one."
             raise ConcurrentUseError(msg)
         self._refuse_concurrent_use()
-        self._inner = UnitOfWork(self.session)
+        self._inner = UnitOfWork(self.session, self)
         try:
             async with self.session.begin_nested(), self._inner.running():
                 yield self._inner
@@ -53,12 +59,19 @@ class UnitOfWork:
             self._user = before
             self._released.set()
 
+    def failed(self, error: BaseException, *, connection_lost: bool) -> None:
+        """From now on it cannot exit cleanly; no more can those around it, if their connection is gone."""
+        self._failure = error
+        if connection_lost and self._outer is not None:
+            self._outer.failed(error, connection_lost=True)
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Ends the unit of work before its transaction ends, so that a straggler gets a session of its own."""
         try:
             yield
             self._refuse_concurrent_use()
+            self._refuse_failure()
         finally:
             self.open = False
             await self._cancel_running_call()
@@ -69,6 +82,15 @@ class UnitOfWork:
             self._released.clear()
             self._user.cancel()
             await self._released.wait()
+
+    def _refuse_failure(self) -> None:
+        if self._failure is not None:
+            msg = (
+                "A statement failed inside this transaction and its error was caught there, so all of it is rolled "
+                "back: let the error leave the transaction, or put what may fail into a nested one, "
+                "`async with transaction()`, and catch the error outside of that."
+            )
+            raise FailedTransactionError(msg) from self._failure
 
     def _refuse_concurrent_use(self) -> None:
         if self._inner is not None:

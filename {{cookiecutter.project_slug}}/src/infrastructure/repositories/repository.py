@@ -18,6 +18,7 @@ from src.domain.exceptions import NotFoundError, ValidationError
 from src.domain.pagination import Page, PageRequest
 from src.domain.ports import RepositoryPort
 from src.infrastructure.databases.database import Database
+from src.infrastructure.repositories.read_params import ReadParams
 
 Entity = TypeVar("Entity", default=Any)
 Params = Mapping[str, Any]
@@ -27,7 +28,8 @@ NO_PARAMS: Params = {}
 class Repository(RepositoryPort[Entity]):
     """Over `base_class`, the model; returns `entity_class`, a dataclass of the domain, or the model without one.
 
-    Raises `NotFoundError` with `DEFAULT_NOT_FOUND_MESSAGE`, and what `Database.session` raises.
+    Raises `NotFoundError` with `DEFAULT_NOT_FOUND_MESSAGE`, `TypeError` for a column or filter that there is not,
+    and what `Database.session` raises.
     """
 
     base_class: ClassVar[type[Any]]
@@ -67,7 +69,7 @@ class Repository(RepositoryPort[Entity]):
             .execution_options(synchronize_session=False)
         )
         async with self.database.session() as session:
-            return self._found((await session.execute(statement)).one_or_none(), session)
+            return self._first([self._built(row, session) for row in await session.execute(statement)])
 
     async def delete(self, object_id: Any) -> None:  # noqa: ANN401
         if not await self._delete(delete(self.base_class).where(self._is(object_id))):
@@ -75,39 +77,32 @@ class Repository(RepositoryPort[Entity]):
 
     async def delete_all(self, query_params: Params = NO_PARAMS) -> int:
         """Deletes what matches, everything without parameters; returns how many."""
-        keys = self._apply_query_params(select(self._key), query_params)
+        keys = self._filtered(select(self._key), query_params)
         return await self._delete(delete(self.base_class).where(self._key.in_(keys)))
 
     async def get(self, object_id: Any) -> Entity:  # noqa: ANN401
-        async def query(session: AsyncSession) -> Entity:
-            return self._found((await session.execute(self._get, {"object_id": object_id})).one_or_none(), session)
-
-        return await self.database.read(query)
+        return self._first(await self._list(self._get, {"object_id": object_id}))
 
     async def find(self, query_params: Params = NO_PARAMS) -> Entity:
         """The first that matches, by id."""
-        statement = self._matching(query_params).limit(1)
-
-        async def query(session: AsyncSession) -> Entity:
-            return self._found((await session.execute(statement)).one_or_none(), session)
-
-        return await self.database.read(query)
+        return self._first(await self._list(self._filtered(self._select, query_params).order_by(self._key).limit(1)))
 
     async def exists(self, query_params: Params = NO_PARAMS) -> bool:
-        statement = select(self._apply_query_params(select(self._key), query_params).exists())
+        statement = select(self._filtered(select(self._key), query_params).exists())
         return bool(await self.database.read(lambda session: session.scalar(statement)))
 
     async def count(self, query_params: Params = NO_PARAMS) -> int:
-        matching = self._apply_query_params(select(self._key), query_params).subquery()
-        statement = select(func.count()).select_from(matching)
-        return await self.database.read(lambda session: session.scalar(statement)) or 0
+        return await self._count(self._filtered(select(self._key), query_params))
 
     async def get_all(self, query_params: Params = NO_PARAMS) -> Page[Entity]:
-        """The page that `page` and `per_page` ask for, or all of it with `itemized`, up to `MAX_ITEMIZED`."""
+        """The page that `page` and `per_page` ask for, or all of it with `itemized`, up to `MAX_ITEMIZED`.
+
+        The parameters may be the query string of a request: those that are unknown are ignored.
+        """
         request = PageRequest.of(query_params)
         if request.itemized:
             return await self._get_itemized(query_params)
-        total = await self.count(query_params)
+        total = await self._count(self._apply_query_params(select(self._key), query_params))
         items = await self._list(self._matching(query_params).limit(request.per_page).offset(request.offset))
         return Page(items=items, total=total, page=request.page, per_page=request.per_page)
 
@@ -118,6 +113,16 @@ class Repository(RepositoryPort[Entity]):
         """Narrows the query to what the parameters ask for; a subclass says which it knows."""
         return query
 
+    def _filtered(self, query: Select[Any], query_params: Params) -> Select[Any]:
+        params = ReadParams(query_params)
+        query = self._apply_query_params(query, params)
+        params.refuse_unread(type(self).__name__)
+        return query
+
+    async def _count(self, matching: Select[Any]) -> int:
+        statement = select(func.count()).select_from(matching.subquery())
+        return await self.database.read(lambda session: session.scalar(statement)) or 0
+
     async def _get_itemized(self, query_params: Params) -> Page[Entity]:
         items = await self._list(self._matching(query_params).limit(self.MAX_ITEMIZED + 1))
         if len(items) > self.MAX_ITEMIZED:
@@ -125,9 +130,9 @@ class Repository(RepositoryPort[Entity]):
             raise ValidationError(msg)
         return Page(items=items, total=len(items), page=1, per_page=len(items))
 
-    async def _list(self, statement: Select[Any]) -> list[Entity]:
+    async def _list(self, statement: Select[Any], values: Params | None = None) -> list[Entity]:
         async def query(session: AsyncSession) -> list[Entity]:
-            return [self._built(row, session) for row in await session.execute(statement)]
+            return [self._built(row, session) for row in await session.execute(statement, values)]
 
         return await self.database.read(query)
 
@@ -153,10 +158,10 @@ class Repository(RepositoryPort[Entity]):
         session.expunge(row[0])
         return cast("Entity", row[0])
 
-    def _found(self, row: Row[Any] | None, session: AsyncSession) -> Entity:
-        if row is None:
+    def _first(self, found: list[Entity]) -> Entity:
+        if not found:
             raise NotFoundError(self.DEFAULT_NOT_FOUND_MESSAGE)
-        return self._built(row, session)
+        return found[0]
 
     def _checked(self, data: Params) -> dict[str, Any]:
         unknown = sorted(data.keys() - self._attributes)
