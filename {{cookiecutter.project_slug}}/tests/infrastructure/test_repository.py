@@ -61,7 +61,17 @@ async def test_what_a_repository_does_not_filter_by_is_a_mistake_that_names_it(
     assert await users.count() == 1
 
 
-@pytest.mark.parametrize("operation", ["delete_all", "exists", "count", "find"])
+async def test_everything_is_deleted_only_without_parameters(users: UserRepository) -> None:
+    await users.create({"name": "a"})
+
+    with pytest.raises(TypeError, match="narrows nothing"):
+        await users.delete_all({"name": ""})
+
+    assert await users.count() == 1
+    assert await users.delete_all() == 1
+
+
+@pytest.mark.parametrize("operation", ["exists", "count", "find"])
 async def test_what_asks_for_a_page_is_no_filter(users: UserRepository, operation: str) -> None:
     await users.create({"name": "a"})
 

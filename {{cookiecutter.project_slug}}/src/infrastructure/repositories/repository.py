@@ -77,7 +77,11 @@ class Repository(RepositoryPort[Entity]):
 
     async def delete_all(self, query_params: Params = NO_PARAMS) -> int:
         """Deletes what matches, everything without parameters; returns how many."""
-        keys = self._filtered(select(self._key), query_params)
+        everything = select(self._key)
+        keys = self._filtered(everything, query_params)
+        if query_params and keys is everything:
+            msg = f"{query_params} narrows nothing: `delete_all()` deletes everything"
+            raise TypeError(msg)
         return await self._delete(delete(self.base_class).where(self._key.in_(keys)))
 
     async def get(self, object_id: Any) -> Entity:  # noqa: ANN401
