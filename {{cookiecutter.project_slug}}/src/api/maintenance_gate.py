@@ -55,7 +55,10 @@ class MaintenanceGate:
         if kind == "lifespan" or scope["path"].removeprefix(scope.get("root_path", "")) in self._exempt:
             await self._app(scope, receive, send)
             return
-        if self._closed and not _is_preflight(scope):
+        if self._closed and _is_preflight(scope):
+            await self._app(scope, receive, send)
+            return
+        if self._closed:
             await drop_body(scope, receive)
             await refuse(scope, send, 503, self._headers(scope), self._body)
             return
