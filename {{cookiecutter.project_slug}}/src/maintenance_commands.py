@@ -104,7 +104,7 @@ def _values(message: str | None, duration: timedelta | None, until: datetime | N
 def _executable(_context: click.Context, _parameter: click.Parameter, command: tuple[str, ...]) -> tuple[str, ...]:
     """Nothing is closed for what cannot be run."""
     if shutil.which(command[0]) is None:
-        msg = f"{command[0]!r} is no command"
+        msg = f"{command[0]!r} cannot be run."
         raise click.BadParameter(msg)
     return command
 

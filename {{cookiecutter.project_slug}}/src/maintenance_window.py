@@ -56,7 +56,9 @@ async def drained(container: DependencyContainer, patience: float | None) -> Non
         raise NotDrainedError("Somebody has opened the window meanwhile, so nothing is kept out.")
     if look.draining:
         places = ", ".join(worker.place or "one that does not answer" for worker in look.draining)
-        raise NotDrainedError(f"Not drained: {look} after {patience:g} s: {places}. {STAYS_CLOSED}, or wait again with --wait.")
+        raise NotDrainedError(
+            f"Not drained: {look} after {patience:g} s: {places}. {STAYS_CLOSED}, or wait again with --wait."
+        )
     seen = f"nothing from before is in flight in {look.workers} workers" if look.workers else "no worker is connected"
     unseen = "not verified, for here nobody sees what workers have in flight; by now all of them refuse"
     click.echo(f"Drained: {seen if drain.verifiable else unseen}.", err=True)
