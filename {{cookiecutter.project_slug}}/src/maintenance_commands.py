@@ -45,7 +45,7 @@ class Moment(click.ParamType[datetime]):
 
 def register_maintenance_commands(app: Quart, container: DependencyContainer) -> None:
     by = click.option("--by", default=_operator, help="Who switches; by default user@host.")
-    timeout = click.option("--timeout", "patience", type=click.FloatRange(0), help="Seconds; 60 by default.")
+    timeout = click.option("--timeout", "patience", type=click.FloatRange(0), help="Seconds to wait at most; 60.")
 
     @app.cli.command("activate_maintenance_mode", cls=Command)
     @_window_options

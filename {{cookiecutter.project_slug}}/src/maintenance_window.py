@@ -65,28 +65,36 @@ async def drained(container: DependencyContainer, patience: float | None) -> Non
 
 
 def run(command: Sequence[str]) -> None:
-    """Returns when the command has ended with 0.
+    """Returns when the command has ended with 0, and nobody wanted to stop it.
 
-    Else ends this one with the same exit code, as a shell has it: 128 and the signal that ended it.
+    Else ends this one with the same exit code, as a shell has it: 128 and the signal.
     """
-    with subprocess.Popen(command) as process, _signals_left_to(process):  # noqa: S603 - the operator's own
+    with subprocess.Popen(command) as process, _signals_left_to(process) as heard:  # noqa: S603 - the operator's own
         code = process.wait()
+    if heard:
+        code = code or -heard[0]
     if code:
-        click.echo(f"The command ended with {code}. {STAYS_CLOSED}.", err=True)
-        raise click.exceptions.Exit(code if code > 0 else 128 - code)
+        code = code if code > 0 else 128 - code
+        click.echo(f"The command {'was told to stop' if heard else 'failed'} ({code}). {STAYS_CLOSED}.", err=True)
+        raise click.exceptions.Exit(code)
 
 
 @contextmanager
-def _signals_left_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
+def _signals_left_to(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
     """Ctrl-C reaches it by the terminal, as it reaches us; SIGTERM is passed on. We stay to say how it ended."""
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    signal.signal(signal.SIGINT, lambda *_: None)
-    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    heard: list[int] = []
+
+    def hear(number: int, _frame: object) -> None:
+        heard.append(number)
+        if number == signal.SIGTERM:
+            process.terminate()
+
+    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield heard
     finally:
-        signal.signal(signal.SIGINT, before[0])
-        signal.signal(signal.SIGTERM, before[1])
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 async def open_again(container: DependencyContainer, before: ServiceContext, ours: ServiceContext, by: str) -> None:

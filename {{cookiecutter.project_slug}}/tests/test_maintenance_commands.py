@@ -8,12 +8,23 @@ from click.testing import CliRunner, Result
 from quart import Quart
 from sqlalchemy import make_url
 
-from src.config import ROOT, Config
+from src.config import Config
 from src.dependency_container import DependencyContainer
+from src.infrastructure.databases import maintenance_drain
 from src.management import register_commands
 from tests.command_line import UNREACHABLE, db
 
 POLL = 0.1  # seconds
+CHANGE = """
+import asyncio, asyncpg
+
+async def change():
+    connection = await asyncpg.connect({url!r})
+    await connection.execute("UPDATE service_context SET message = 'Longer', version = version + 1")
+    await connection.close()
+
+asyncio.run(change())
+"""
 
 
 def _run(config: Config, *arguments: str) -> Result:
@@ -24,6 +35,12 @@ def _run(config: Config, *arguments: str) -> Result:
 
 def _closed(config: Config) -> bool:
     return _run(config, "maintenance_status").stdout.startswith("Maintenance mode is active")
+
+
+@pytest.fixture(name="_at_once", autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No worker runs that would have to close."""
+    monkeypatch.setattr(maintenance_drain, "READ_TIMEOUT", 0)
 
 
 @pytest.fixture(name="unreachable")
@@ -89,13 +106,10 @@ def test_leaves_closed_what_was_closed_before(config: Config) -> None:
 
 
 @pytest.mark.usefixtures("database")
-def test_leaves_closed_what_somebody_has_changed_meanwhile(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    uri = config.SQLALCHEMY_DATABASE_URI.render_as_string(hide_password=False)
-    monkeypatch.setenv("SQLALCHEMY_DATABASE_URI", uri)
-    monkeypatch.chdir(ROOT)
-    quart = (sys.executable, "-m", "quart", "--app", "src/app")
+def test_leaves_closed_what_somebody_has_changed_meanwhile(config: Config) -> None:
+    url = config.SQLALCHEMY_DATABASE_URI.set(drivername="postgresql").render_as_string(hide_password=False)
 
-    result = _run(config, "with_maintenance_mode", *quart, "activate_maintenance_mode", "--message", "Longer")
+    result = _run(config, "with_maintenance_mode", "--", sys.executable, "-c", CHANGE.format(url=url))
 
     assert (result.exit_code, _closed(config)) == (0, True)
     assert "Somebody has changed the window meanwhile. The window stays closed: " in result.stderr
