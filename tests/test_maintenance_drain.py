@@ -19,7 +19,6 @@ from websockets.sync.client import connect
 from workers import OFF, ON, SWITCH, connected, until
 
 pytest_plugins = ["service", "database_server"]
-pytestmark = pytest.mark.alone
 
 POLL = 0.1  # seconds, MAINTENANCE_POLL_SECONDS
 NOT_DRAINED = 3

@@ -69,7 +69,7 @@ def run(command: Sequence[str]) -> None:
 
     Else ends this one with the same exit code, as a shell has it: 128 and the signal.
     """
-    with subprocess.Popen(command) as process, _signals_left_to(process) as heard:  # noqa: S603 - the operator's own
+    with _running(command) as (process, heard):
         code = process.wait()
     if heard:
         code = code or -heard[0]
@@ -80,18 +80,25 @@ def run(command: Sequence[str]) -> None:
 
 
 @contextmanager
-def _signals_left_to(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
-    """Ctrl-C reaches it by the terminal, as it reaches us; SIGTERM is passed on. We stay to say how it ended."""
+def _running(command: Sequence[str]) -> Iterator[tuple[subprocess.Popen[bytes], list[int]]]:
+    """With the signals heard meanwhile, which do not end us: we stay to say how it ended.
+
+    Ctrl-C reaches it by the terminal, as it reaches us; SIGTERM is passed on.
+    """
     heard: list[int] = []
+    processes: list[subprocess.Popen[bytes]] = []
 
     def hear(number: int, _frame: object) -> None:
         heard.append(number)
         if number == signal.SIGTERM:
-            process.terminate()
+            for each in processes:
+                each.terminate()
 
     before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield heard
+        with subprocess.Popen(command) as process:  # noqa: S603 - the operator's own
+            processes.append(process)
+            yield process, heard
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

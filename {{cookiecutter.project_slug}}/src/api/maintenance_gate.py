@@ -56,7 +56,7 @@ class MaintenanceGate:
             await self._app(scope, receive, send)
             return
         if self._closed and _is_preflight(scope):
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, send)  # not counted: it asks nothing but headers
             return
         if self._closed:
             await drop_body(scope, receive)
