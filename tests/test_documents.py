@@ -212,7 +212,8 @@ def _answer(documents: list[Document], project: Path, commands: Commands) -> dic
             command
             for document in documents
             for line in document.lines
-            for command in QUART.findall(line.split(" && ")[0])
+            for part in re.split(" && | -- ", line)
+            for command in QUART.findall(part)
         ],
     }
     assert len(asked["routes"]) > 20

@@ -30,8 +30,8 @@ JSON = {"Content-Type": "application/json"}
 KNOWN: Ask = ("GET", SWITCH, None)
 READY: Ask = ("GET", "/health/ready", None)
 LIVE: Ask = ("GET", "/health/live", None)
-GATES = f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{NAME} gate'"  # noqa: S608
-CONNECTIONS = GATES.replace(f"= '{NAME} gate'", f"LIKE '{NAME}%'")
+GATES = f"SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '{NAME} gate%'"  # noqa: S608
+CONNECTIONS = GATES.replace(" gate", "")
 # Each time after the watcher has read, so that each time it has recovered.
 KILL_GATES = f"""
 DO $$
@@ -39,8 +39,8 @@ DECLARE gate integer; killed integer[] := '{{0}}';
 BEGIN
   WHILE cardinality(killed) <= %d LOOP
     PERFORM pg_stat_clear_snapshot(), pg_sleep(0.005);
-    SELECT pid INTO gate FROM pg_stat_activity WHERE application_name = '{NAME} gate'
-      AND state = 'idle' AND query LIKE '%%to_jsonb%%' AND pid <> ALL (killed);
+    SELECT pid INTO gate FROM pg_stat_activity WHERE application_name LIKE '{NAME} gate%%'
+      AND state = 'idle' AND query ~ 'to_jsonb|set_config' AND pid <> ALL (killed);
     IF FOUND THEN
       PERFORM pg_terminate_backend(gate);
       killed := killed || gate;

@@ -12,7 +12,7 @@ from conftest import Generate, note
 from database_server import Database
 from faults import Proxy
 from service import Commands, Postgres, Service
-from workers import Worker, connected, serving, switched, with_worker
+from workers import Worker, connected, serving, switched, until, with_worker
 
 pytest_plugins = ["service", "database_server"]
 pytestmark = pytest.mark.alone
@@ -172,6 +172,21 @@ def test_another_instance_follows_the_switch_by_polling(instances: list[Service]
             seconds = switched(followers, operator, on) - began
             note(f"pgbouncer: the other instance {what} {seconds:.1f} s after the switch")
             assert seconds < FOLLOWS
+
+
+def test_a_drain_waits_until_all_have_closed_and_cannot_see_more(
+    instances: list[Service], extended: Path, bouncer: str, commands: Commands
+) -> None:
+    result = commands.run(extended, "quart", "activate_maintenance_mode", "--wait", SQLALCHEMY_DATABASE_URI=bouncer)
+    names = Database(commands, bouncer.removesuffix(MARK)).query("SELECT application_name FROM pg_stat_activity")
+    with connected(*(service.port for service in instances)) as workers:
+        closed = [worker.closed for worker in workers]
+        workers[0].switch(False)
+        until(lambda: not any(worker.closed for worker in workers))
+
+    assert (result.returncode, closed) == (0, [True, True])
+    assert "Drained: not verified, " in result.stderr
+    assert " draining " not in names
 
 
 def test_a_column_of_another_type_is_read_at_once(instances: list[Service], bouncer: str, commands: Commands) -> None:

@@ -38,6 +38,11 @@ class Service(Quart):
     maintenance_gate: MaintenanceGate
     drain: Drain
 
+    @property
+    def in_flight(self) -> int:
+        """What a maintenance window waits for: requests and websockets that it does not refuse, background tasks."""
+        return self.maintenance_gate.in_flight + len(self.background_tasks)
+
     def add_background_task(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """A background task outlives its request, so it works outside of the request's transaction."""
         with self.container.database().outside_transaction():
@@ -112,7 +117,7 @@ def register_lifespan(app: Service, config: Config) -> None:
     @app.while_serving
     async def lifespan() -> AsyncGenerator[None, None]:
         try:
-            async with app.container.service_context_watcher().running():
+            async with app.container.service_context_watcher().running(lambda: app.in_flight):
                 app.drain.listen()
                 started()
                 yield

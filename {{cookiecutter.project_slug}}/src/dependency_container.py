@@ -6,6 +6,7 @@ from src.config import Config
 from src.domain.maintenance_state import MaintenanceState
 from src.infrastructure.databases.database import Database
 from src.infrastructure.databases.dialects import DatabaseOptions
+from src.infrastructure.databases.maintenance_drain import MaintenanceDrain
 from src.infrastructure.databases.migrations import MigratedDatabase
 from src.infrastructure.databases.service_context_watcher import ServiceContextWatcher
 from src.infrastructure.repositories.service_context_repository import ServiceContextRepository
@@ -45,6 +46,12 @@ class DependencyContainer(containers.DeclarativeContainer):
         database,
         service_context_repository,
         maintenance_state,
+        poll_seconds=config.provided.MAINTENANCE_POLL_SECONDS,
+    )
+    maintenance_drain = providers.Singleton(
+        MaintenanceDrain,
+        database,
+        service_context_repository,
         poll_seconds=config.provided.MAINTENANCE_POLL_SECONDS,
     )
 

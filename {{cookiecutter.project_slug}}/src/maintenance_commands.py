@@ -4,6 +4,7 @@ import getpass
 import json
 import os
 import re
+import shutil
 import socket
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from quart import Quart
 from src.command_line import Command
 from src.dependency_container import DependencyContainer
 from src.domain.service_context import ServiceContext
+from src.maintenance_window import drained, open_again, run, sentence, switch
 
 _DURATION = re.compile(  # with so many digits no end is beyond the year 9999
     r"(?:(?P<days>\d{1,6})d)?(?:(?P<hours>\d{1,6})h)?(?:(?P<minutes>\d{1,6})m)?(?:(?P<seconds>\d{1,6})s)?"
@@ -46,46 +48,68 @@ class Moment(click.ParamType[datetime]):
 
 def register_maintenance_commands(app: Quart, container: DependencyContainer) -> None:
     by = click.option("--by", default=operator, help="Who switches; by default user@host.")
+    timeout = click.option("--timeout", "patience", type=click.FloatRange(0), help="Seconds to wait at most; 60.")
 
     @app.cli.command("activate_maintenance_mode", cls=Command)
-    @click.option("--message", help="What clients are told.")
-    @click.option("--duration", type=Duration(), help="How long it will take: 30m, 1h30m, 2d.")
-    @click.option("--until", type=Moment(), help="When it will be over: 2026-01-31T22:00:00Z.")
+    @_window_options
     @by
-    async def _activate(message: str | None, duration: timedelta | None, until: datetime | None, by: str) -> None:
+    @click.option("--wait", is_flag=True, help="Return when nothing from before is in flight in any worker.")
+    @timeout
+    async def _activate(by: str, wait: bool, patience: float | None, **window: Any) -> None:  # noqa: FBT001
         """Make all instances answer 503."""
-        if duration and until:
-            msg = "Give --duration or --until, not both."
+        if patience is not None and not wait:
+            msg = "--timeout is for --wait."
             raise click.UsageError(msg)
-        expected_end = datetime.now(UTC) + duration if duration else until
-        given = {"message": message, "expected_end": expected_end}
-        await _switch(container, {"maintenance": True, **{k: v for k, v in given.items() if v is not None}}, by)
+        await _within(container, switch(container, _values(**window), by))
+        if wait:
+            await _within(container, drained(container, patience))
 
     @app.cli.command("deactivate_maintenance_mode", cls=Command)
     @by
     async def _deactivate(by: str) -> None:
         """Let all instances serve again."""
-        await _switch(container, {"maintenance": False}, by)
+        await _within(container, switch(container, {"maintenance": False}, by))
+
+    @app.cli.command("with_maintenance_mode", cls=Command, context_settings={"allow_interspersed_args": False})
+    @_window_options
+    @by
+    @timeout
+    @click.argument("command", nargs=-1, required=True, callback=_executable)
+    async def _with(by: str, patience: float | None, command: tuple[str, ...], **window: Any) -> None:
+        """Activate, wait until nothing is in flight, run COMMAND, and deactivate if that exits with 0."""
+        before, ours = await _within(container, switch(container, _values(**window), by))
+        await _within(container, drained(container, patience))
+        run(command)
+        await _within(container, open_again(container, before, ours, by=by))
 
     @app.cli.command("maintenance_status", cls=Command)
     @click.option("--json", "as_json", is_flag=True, help="For programs.")
     async def _status(as_json: bool) -> None:  # noqa: FBT001 - click passes it by name
         """Show whether the maintenance window is open."""
         context = await _within(container, container.service_context_repository().current())
-        click.echo(_json(context) if as_json else _sentence(context))
+        click.echo(_json(context) if as_json else sentence(context))
 
 
-async def _switch(container: DependencyContainer, data: dict[str, Any], by: str) -> None:
-    repository, service = container.service_context_repository(), container.service_context_service()
+def _window_options(function: Any) -> Any:  # noqa: ANN401 - what click decorates
+    function = click.option("--until", type=Moment(), help="When it will be over: 2026-01-31T22:00:00Z.")(function)
+    function = click.option("--duration", type=Duration(), help="How long it will take: 30m, 1h30m, 2d.")(function)
+    return click.option("--message", help="What clients are told.")(function)
 
-    async def switch() -> tuple[ServiceContext, ServiceContext]:
-        return await repository.current(), await service.change(data, by=by)
 
-    before, after = await _within(container, switch())
-    already = "already " if before.maintenance == after.maintenance else ""
-    click.echo(
-        f"Maintenance mode is {already}{'active' if after.maintenance else 'inactive'}. {_details(after)}".strip()
-    )
+def _values(message: str | None, duration: timedelta | None, until: datetime | None) -> dict[str, Any]:
+    if duration and until:
+        msg = "Give --duration or --until, not both."
+        raise click.UsageError(msg)
+    given = {"message": message, "expected_end": datetime.now(UTC) + duration if duration else until}
+    return {"maintenance": True, **{name: value for name, value in given.items() if value is not None}}
+
+
+def _executable(_context: click.Context, _parameter: click.Parameter, command: tuple[str, ...]) -> tuple[str, ...]:
+    """Nothing is closed for what cannot be run."""
+    if shutil.which(command[0]) is None:
+        msg = f"{command[0]!r} cannot be run."
+        raise click.BadParameter(msg)
+    return command
 
 
 async def _within(container: DependencyContainer, work: Any) -> Any:  # noqa: ANN401
@@ -94,15 +118,6 @@ async def _within(container: DependencyContainer, work: Any) -> Any:  # noqa: AN
         return await work
     finally:
         await container.database().close()
-
-
-def _sentence(context: ServiceContext) -> str:
-    return f"Maintenance mode is {'active' if context.maintenance else 'inactive'}. {_details(context)}".strip()
-
-
-def _details(context: ServiceContext) -> str:
-    details = {"since": context.since, "expected end": context.expected_end, "message": context.message}
-    return " ".join(f"{name.capitalize()}: {value}." for name, value in details.items() if value is not None)
 
 
 def _json(context: ServiceContext) -> str:

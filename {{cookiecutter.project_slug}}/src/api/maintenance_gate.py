@@ -56,7 +56,10 @@ class MaintenanceGate:
         if kind == "lifespan" or scope["path"].removeprefix(scope.get("root_path", "")) in self._exempt:
             await self._app(scope, receive, send)
             return
-        if self._closed and not preflight(scope):
+        if self._closed and preflight(scope):
+            await self._app(scope, receive, send)  # not counted: it asks nothing but headers
+            return
+        if self._closed:
             await drop_body(scope, receive)
             await refuse(scope, send, 503, self._headers(scope), self._body)
             return

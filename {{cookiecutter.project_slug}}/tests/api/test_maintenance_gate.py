@@ -126,6 +126,20 @@ async def test_says_when_to_come_back(
     assert int(dict(sent[0]["headers"])[b"retry-after"]) == pytest.approx(seconds, abs=60)
 
 
+async def test_a_preflight_passes_while_closed_and_nobody_waits_for_it(
+    gate: MaintenanceGate, application: Application, state: MaintenanceState
+) -> None:
+    await state.change(ServiceContext(maintenance=True, version=1))
+    application.proceed.clear()
+    headers = [(b"access-control-request-method", b"GET")]
+    preflight = asyncio.create_task(gate(_scope(method="OPTIONS", headers=headers), _received(), _collected()[1]))
+    await asyncio.sleep(0)
+
+    assert (application.served, gate.in_flight) == (["http"], 0)
+    application.proceed.set()
+    await preflight
+
+
 async def test_head_gets_the_same_headers_and_no_body(gate: MaintenanceGate, state: MaintenanceState) -> None:
     await state.change(ServiceContext(maintenance=True, version=1))
     get, send_get = _collected()

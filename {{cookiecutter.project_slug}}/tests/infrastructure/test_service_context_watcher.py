@@ -27,7 +27,9 @@ OPTIONS = DatabaseOptions(application_name="watcher of the tests")
 async def _watched(database: Database, poll_seconds: float = NEVER) -> AsyncIterator[MaintenanceState]:
     own = Database(database.engine.url, OPTIONS)
     state = MaintenanceState(own.close)
-    async with ServiceContextWatcher(own, ServiceContextRepository(own), state, poll_seconds=poll_seconds).running():
+    async with ServiceContextWatcher(own, ServiceContextRepository(own), state, poll_seconds=poll_seconds).running(
+        _idle
+    ):
         yield state
     await own.close()
 
@@ -36,6 +38,10 @@ async def _until(condition: Callable[[], bool], seconds: float = 5) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.005)
+
+
+def _idle() -> int:
+    return 0
 
 
 def _knows(state: MaintenanceState, row: ServiceContext) -> bool:
@@ -110,7 +116,7 @@ async def test_is_closed_and_unknown_until_the_database_answers() -> None:
     state = MaintenanceState(nowhere.close)
     watcher = ServiceContextWatcher(nowhere, ServiceContextRepository(nowhere), state, poll_seconds=NEVER)
 
-    async with watcher.running():
+    async with watcher.running(_idle):
         assert (state.closed, state.known) == (True, False)
 
 
@@ -140,7 +146,7 @@ async def test_ends_quickly_when_the_database_does_not_answer() -> None:
     state = MaintenanceState(silent.close)
     watcher = ServiceContextWatcher(silent, ServiceContextRepository(silent), state, poll_seconds=0.1)
 
-    async with watcher.running():
+    async with watcher.running(_idle):
         await asyncio.sleep(0.5)
         started = time.perf_counter()
     await silent.close()
@@ -155,14 +161,14 @@ async def _kill_control_connections(database: Database) -> None:
         await session.execute(
             text(
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-                f"WHERE application_name = '{OPTIONS.application_name} gate'"
+                f"WHERE application_name LIKE '{OPTIONS.application_name} gate%'"
             )
         )
 
 
 async def _until_control_connections_are(expected: int, database: Database) -> None:
     """The server notices a little later that a client has gone."""
-    statement = f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{OPTIONS.application_name} gate'"
+    statement = f"SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '{OPTIONS.application_name} gate%'"
     async with asyncio.timeout(5), database.session() as session:
         while await session.scalar(text(statement)) != expected:
             await asyncio.sleep(0.05)

@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 
+from src.infrastructure.databases.gate_name import open_name
 from src.infrastructure.databases.pgbouncer import MARK, session_arguments, through_pgbouncer
 
 _ASYNC_DRIVERS = {
@@ -109,7 +110,7 @@ def engine_options(url: URL, options: DatabaseOptions) -> dict[str, Any]:
 def control_connection_arguments(url: URL, options: DatabaseOptions) -> dict[str, Any]:
     """Arguments of `asyncpg.connect` for a connection outside of the pool, to the same database."""
     _, given = url.get_dialect()().create_connect_args(url)
-    session = session_arguments(url, f"{options.application_name[:50]} gate", statement_timeout="1000")
+    session = session_arguments(url, open_name(options.application_name), statement_timeout="1000")
     arguments = {**given, **session, "statement_cache_size": 0}
     for name in ("prepared_statement_cache_size", "prepared_statement_name_func", "async_creator_fn", MARK):
         arguments.pop(name, None)  # SQLAlchemy's own, and ours

@@ -11,17 +11,17 @@ import structlog
 from src.domain.maintenance_state import MaintenanceState
 from src.domain.ports import ServiceContextPort
 from src.domain.service_context import ServiceContext
+from src.infrastructure.databases.control_connection import READ_TIMEOUT, ControlConnection
 from src.infrastructure.databases.database import Database
-from src.infrastructure.databases.dialects import control_connection_arguments, is_postgresql
+from src.infrastructure.databases.dialects import is_postgresql
 from src.infrastructure.databases.errors import NotMigratedError
-from src.infrastructure.databases.pgbouncer import through_pgbouncer
-from src.infrastructure.repositories.service_context_repository import CHANNEL, READ, context_of
+from src.infrastructure.databases.gate_name import closed_name, open_name
 
-READ_TIMEOUT = 0.9  # seconds; with a poll of 2 s a dead connection is found and replaced within 3 s
-CONNECT_TIMEOUT = 2.0
+PUBLISH_SECONDS = 0.2  # from one count of what is in flight to the next
 BACK_OFF = (0.0, 0.5, 1.0, 2.0)  # seconds from one attempt to the next, the last one from then on
 
 Read = Callable[[], Awaitable[ServiceContext]]
+Rename = Callable[[str], Awaitable[None]]
 log = structlog.get_logger(__name__)
 
 
@@ -43,10 +43,13 @@ class ServiceContextWatcher:
         self._failures = 0
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Enters when the state is known, or when it could not be read at the first attempt."""
+    async def running(self, in_flight: Callable[[], int]) -> AsyncIterator[None]:
+        """Enters when the state is known, or when it could not be read at the first attempt.
+
+        `in_flight` counts what a closed process still has to do; it is asked while the window is on.
+        """
         self._state.watch()
-        task = asyncio.create_task(self._watch())
+        task = asyncio.create_task(self._watch(in_flight))
         try:
             await self._tried.wait()
             yield
@@ -54,27 +57,41 @@ class ServiceContextWatcher:
             task.cancel()
             await asyncio.wait([task], timeout=READ_TIMEOUT)
 
-    async def _watch(self) -> None:
+    async def _watch(self, in_flight: Callable[[], int]) -> None:
         clock = asyncio.get_running_loop().time
         while True:
             began = clock()
             try:
-                await self._follow()
+                await self._follow(in_flight)
             except Exception as error:  # noqa: BLE001 - whatever it is, the state must become true again
                 await self._failed(error)
             pause = BACK_OFF[min(self._failures, len(BACK_OFF)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311
             await asyncio.sleep(began + pause - clock())
 
-    async def _follow(self) -> None:
+    async def _follow(self, in_flight: Callable[[], int]) -> None:
         """Reads whenever it is told to, and every `poll_seconds`; ends with an exception only."""
-        async with self._reader() as read:
+        clock = asyncio.get_running_loop().time
+        async with self._connected() as (read, rename):
             while True:
                 self._wake.clear()
                 await self._refresh(read)
                 self._recovered()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._poll_seconds):
-                        await self._wake.wait()
+                due = clock() + self._poll_seconds
+                while not self._wake.is_set() and (left := due - clock()) > 0:
+                    await rename(self._name(in_flight))
+                    await self._told(min(left, PUBLISH_SECONDS) if self._state.closed else left)
+
+    async def _told(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+
+    def _name(self, in_flight: Callable[[], int]) -> str:
+        """Version and count of the same moment; what is published later is out of date, but was true once."""
+        service = self._database.options.application_name
+        if not self._state.closed:
+            return open_name(service)
+        return closed_name(service, self._state.context.version, in_flight())
 
     async def _refresh(self, read: Read) -> None:
         confirmed = False
@@ -94,25 +111,12 @@ class ServiceContextWatcher:
             return ServiceContext()
 
     @asynccontextmanager
-    async def _reader(self) -> AsyncIterator[Read]:
-        if not is_postgresql(self._database.engine.url):
-            yield self._repository.current
-            return
-        async with asyncio.timeout(CONNECT_TIMEOUT):
-            arguments = control_connection_arguments(self._database.engine.url, self._database.options)
-            connection = await asyncpg.connect(**arguments)
-        try:
-            connection.add_termination_listener(self._called)
-            if not through_pgbouncer(self._database.engine.url):  # where another client would hear it, or nobody
-                async with asyncio.timeout(READ_TIMEOUT):
-                    await connection.add_listener(CHANNEL, self._called)
-
-            async def read() -> ServiceContext:
-                return context_of(await connection.fetchval(READ))
-
-            yield read
-        finally:
-            connection.terminate()  # closing would wait for a server that may not answer
+    async def _connected(self) -> AsyncIterator[tuple[Read, Rename]]:
+        if is_postgresql(self._database.engine.url):
+            async with ControlConnection.opened(self._database, self._called) as control:
+                yield control.read, control.rename
+        else:
+            yield self._repository.current, _unnamed
 
     def _called(self, *_: object) -> None:
         self._wake.set()
@@ -140,3 +144,6 @@ class ServiceContextWatcher:
             log.info("maintenance state is watched again", attempts=self._failures)
         self._failures = 0
         self._tried.set()
+
+
+async def _unnamed(_name: str) -> None: ...

@@ -1,0 +1,215 @@
+"""What closed workers say about themselves, and how a drain is waited for."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import make_url, text
+
+from src.domain.maintenance_state import MaintenanceState
+from src.infrastructure.databases.database import Database
+from src.infrastructure.databases.dialects import DatabaseOptions
+from src.infrastructure.databases.gate_name import Worker, closed_name, open_name, parse
+from src.infrastructure.databases.maintenance_drain import Look, MaintenanceDrain
+from src.infrastructure.databases.service_context_watcher import ServiceContextWatcher
+from src.infrastructure.repositories.service_context_repository import ServiceContextRepository
+
+ON = {"maintenance": True, "since": datetime(2026, 1, 31, tzinfo=UTC)}
+OFF = {"maintenance": False, "message": None, "expected_end": None, "since": None}
+SERVICE = "drain of the tests"
+SETTLING = 0.4  # seconds
+NAMES = f"SELECT application_name FROM pg_stat_activity WHERE application_name LIKE '{SERVICE} gate%' ORDER BY 1"
+
+
+class InFlight:
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __call__(self) -> int:
+        return self.count
+
+
+@asynccontextmanager
+async def _worker(database: Database, in_flight: InFlight, service: str = SERVICE) -> AsyncIterator[None]:
+    own = Database(database.engine.url, DatabaseOptions(application_name=service))
+    state = MaintenanceState(own.close)
+    async with ServiceContextWatcher(own, ServiceContextRepository(own), state, poll_seconds=60).running(in_flight):
+        yield
+    await own.close()
+
+
+@asynccontextmanager
+async def _drain(database: Database) -> AsyncIterator[MaintenanceDrain]:
+    own = Database(database.engine.url, DatabaseOptions(application_name=SERVICE))
+    drain = MaintenanceDrain(own, ServiceContextRepository(own), poll_seconds=60)
+    drain.settling = SETTLING
+    yield drain
+    await own.close()
+
+
+async def _until_names_are(expected: list[str], database: Database) -> None:
+    names: list[str] = []
+    try:
+        async with asyncio.timeout(5):
+            while names != expected:
+                async with database.session() as session:
+                    names = list((await session.scalars(text(NAMES))).all())
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        assert names == expected
+
+
+def _ignored(_look: Look) -> None: ...
+
+
+@pytest.fixture(name="repository")
+def _repository(database: Database) -> ServiceContextRepository:
+    return ServiceContextRepository(database)
+
+
+def test_a_name_says_version_count_and_place() -> None:
+    name = closed_name("service", 12, 3)
+
+    assert name.startswith("service gate v12 draining 3 ")
+    assert name.endswith(f"/{os.getpid()}")
+    assert parse(name, "service") == Worker(12, 3, name.removeprefix("service gate v12 draining 3 "))
+    assert parse(open_name("service"), "service") == Worker(0, 0, "")
+
+
+@pytest.mark.parametrize(
+    "service", ["service", "s", "a-service-with-a-name-that-is-too-long-for-postgresql" * 2, "Ä%_\\.*é"]
+)
+def test_a_name_fits_and_what_is_parsed_is_complete(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "deployment-" * 10 + "pod")
+
+    name = closed_name(service, 12345678, 87654321)
+    worker = parse(name, service)
+
+    assert len(name.encode()) <= 63
+    assert worker
+    assert (worker.version, worker.in_flight) == (12345678, 87654321)
+    assert str(os.getpid()).endswith(worker.place.rpartition("/")[2])
+
+
+@pytest.mark.parametrize("name", ["service", "services gate", "service gateway", "my service gate", "service gate v1"])
+def test_the_name_of_somebody_else_is_not_parsed(name: str) -> None:
+    assert parse(name, "service") is None
+
+
+async def test_a_worker_tells_what_is_in_flight_while_it_is_closed(
+    database: Database, repository: ServiceContextRepository
+) -> None:
+    in_flight = InFlight(3)
+    async with _worker(database, in_flight):
+        await _until_names_are([f"{SERVICE} gate"], database)
+        version = (await repository.change(ON, by="test")).version
+        await _until_names_are([closed_name(SERVICE, version, 3)], database)
+
+        in_flight.count = 0
+        await _until_names_are([closed_name(SERVICE, version, 0)], database)
+
+        await repository.change(OFF, by="test")
+        await _until_names_are([f"{SERVICE} gate"], database)
+    await _until_names_are([], database)
+
+
+async def test_a_drain_waits_for_all_workers_of_its_service(
+    database: Database, repository: ServiceContextRepository
+) -> None:
+    busy, looks = InFlight(2), list[Look]()
+    async with (
+        _worker(database, InFlight(0)),
+        _worker(database, busy),
+        _worker(database, InFlight(7), "somebody else"),
+        _drain(database) as drain,
+    ):
+        await repository.change(ON, by="test")
+        waiting = asyncio.create_task(drain.wait(60, looks.append))
+        await asyncio.sleep(3 * SETTLING)
+        assert not waiting.done()
+        busy.count = 0
+        look = await waiting
+
+    assert (look.quiet, look.workers) == (True, 2)
+    assert "1 of 2 workers draining (2 in flight)" in map(str, looks)
+
+
+async def test_a_drain_ends_when_time_is_over(database: Database, repository: ServiceContextRepository) -> None:
+    async with _worker(database, InFlight(5)), _drain(database) as drain:
+        await repository.change(ON, by="test")
+        look = await drain.wait(0.5, _ignored)
+
+    assert (look.quiet, look.closed, look.workers) == (False, True, 1)
+    assert [worker.place.endswith(f"/{os.getpid()}") for worker in look.draining] == [True]
+
+
+async def test_what_was_said_about_an_earlier_window_does_not_count(
+    database: Database, repository: ServiceContextRepository
+) -> None:
+    version = (await repository.change(ON, by="test")).version
+    async with database.engine.connect() as late, _drain(database) as drain:  # a worker that has not followed yet
+        name = closed_name(SERVICE, version, 0)
+        await late.execute(text("SELECT set_config('application_name', :name, false)"), {"name": name})
+        drained = await drain.wait(0, _ignored)
+        await repository.change(OFF, by="test")
+        await repository.change(ON, by="test")
+        look = await drain.wait(0, _ignored)
+        await late.execute(text("SELECT set_config('application_name', 'test', false)"))
+
+    assert drained.quiet
+    assert (look.quiet, len(look.draining)) == (False, 1)
+
+
+async def test_a_worker_that_has_said_nothing_is_not_quiet(
+    database: Database, repository: ServiceContextRepository
+) -> None:
+    await repository.change(ON, by="test")
+    async with database.engine.connect() as connecting, _drain(database) as drain:
+        await connecting.execute(text(f"SELECT set_config('application_name', '{SERVICE} gate', false)"))
+        look = await drain.wait(0, _ignored)
+        await connecting.execute(text("SELECT set_config('application_name', 'test', false)"))
+
+    assert not look.quiet
+
+
+async def test_a_drain_takes_as_long_as_a_worker_without_its_connection_needs_to_close(
+    database: Database, repository: ServiceContextRepository
+) -> None:
+    await repository.change(ON, by="test")
+    clock = asyncio.get_running_loop().time
+    async with _drain(database) as drain:
+        began = clock()
+        look = await drain.wait(0, _ignored)
+        took = clock() - began
+
+    assert (look.quiet, look.workers) == (True, 0)
+    assert took >= SETTLING
+
+
+async def test_a_drain_ends_when_somebody_opens_the_window(
+    database: Database, repository: ServiceContextRepository
+) -> None:
+    await repository.change(ON, by="test")
+    async with _worker(database, InFlight(1)), _drain(database) as drain:
+        waiting = asyncio.create_task(drain.wait(60, _ignored))
+        await asyncio.sleep(0.3)
+        await repository.change(OFF, by="test")
+        look = await waiting
+
+    assert (look.closed, look.quiet) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("url", "verifiable"),
+    [("postgresql+asyncpg://host/database", True), ("postgresql+asyncpg://host/database?pgbouncer=true", False)],
+)
+def test_through_pgbouncer_nothing_can_be_verified(url: str, verifiable: bool) -> None:
+    database = Database(make_url(url))
+    drain = MaintenanceDrain(database, ServiceContextRepository(database), poll_seconds=2)
+
+    assert drain.verifiable == verifiable
+    assert drain.settling == pytest.approx(2.9)
