@@ -164,7 +164,7 @@ def connections(service: Service) -> list[str]:
 def test_under_load_sigterm_loses_no_request(
     workers: int, on_python: Commands, working_project: Path, uri: str
 ) -> None:
-    settings = {URI: uri, DRAIN: "", "LOG_FORMAT": "json", "LOG_LEVEL": "WARNING"}  # the default, 5
+    settings = {URI: uri, DRAIN: "2", "LOG_FORMAT": "json", "LOG_LEVEL": "WARNING"}
     with on_python.serving(working_project, *hypercorn(workers), **settings) as service, ThreadPoolExecutor() as pool:
         with Crowd.asking(service.port, "/work/short", clients=100) as crowd:
             events, socket = pool.submit(follow_events, service), pool.submit(listen, service)
