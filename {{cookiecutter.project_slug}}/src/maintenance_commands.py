@@ -47,14 +47,23 @@ class Moment(click.ParamType[datetime]):
 
 
 def register_maintenance_commands(app: Quart, container: DependencyContainer) -> None:
-    by = click.option("--by", default=operator, help="Who switches; by default user@host.")
-    timeout = click.option("--timeout", "patience", type=click.FloatRange(0), help="Seconds to wait at most; 60.")
+    _register_switch(app, container)
+    _register_window(app, container)
 
+    @app.cli.command("maintenance_status", cls=Command)
+    @click.option("--json", "as_json", is_flag=True, help="For programs.")
+    async def _status(as_json: bool) -> None:  # noqa: FBT001 - click passes it by name
+        """Show whether the maintenance window is open."""
+        context = await _within(container, container.service_context_repository().current())
+        click.echo(_json(context) if as_json else sentence(context))
+
+
+def _register_switch(app: Quart, container: DependencyContainer) -> None:
     @app.cli.command("activate_maintenance_mode", cls=Command)
     @_window_options
-    @by
+    @_by
     @click.option("--wait", is_flag=True, help="Return when nothing from before is in flight in any worker.")
-    @timeout
+    @_timeout
     async def _activate(by: str, wait: bool, patience: float | None, **window: Any) -> None:  # noqa: FBT001
         """Make all instances answer 503."""
         if patience is not None and not wait:
@@ -65,15 +74,17 @@ def register_maintenance_commands(app: Quart, container: DependencyContainer) ->
             await _within(container, drained(container, patience))
 
     @app.cli.command("deactivate_maintenance_mode", cls=Command)
-    @by
+    @_by
     async def _deactivate(by: str) -> None:
         """Let all instances serve again."""
         await _within(container, switch(container, {"maintenance": False}, by))
 
+
+def _register_window(app: Quart, container: DependencyContainer) -> None:
     @app.cli.command("with_maintenance_mode", cls=Command, context_settings={"allow_interspersed_args": False})
     @_window_options
-    @by
-    @timeout
+    @_by
+    @_timeout
     @click.argument("command", nargs=-1, required=True, callback=_executable)
     async def _with(by: str, patience: float | None, command: tuple[str, ...], **window: Any) -> None:
         """Activate, wait until nothing is in flight, run COMMAND, and deactivate if that exits with 0."""
@@ -82,15 +93,16 @@ def register_maintenance_commands(app: Quart, container: DependencyContainer) ->
         run(command)
         await _within(container, open_again(container, before, ours, by=by))
 
-    @app.cli.command("maintenance_status", cls=Command)
-    @click.option("--json", "as_json", is_flag=True, help="For programs.")
-    async def _status(as_json: bool) -> None:  # noqa: FBT001 - click passes it by name
-        """Show whether the maintenance window is open."""
-        context = await _within(container, container.service_context_repository().current())
-        click.echo(_json(context) if as_json else sentence(context))
+
+def _by(function: Any) -> Any:  # noqa: ANN401 - what click decorates
+    return click.option("--by", default=operator, help="Who switches; by default user@host.")(function)
 
 
-def _window_options(function: Any) -> Any:  # noqa: ANN401 - what click decorates
+def _timeout(function: Any) -> Any:  # noqa: ANN401
+    return click.option("--timeout", "patience", type=click.FloatRange(0), help="Seconds to wait; 60.")(function)
+
+
+def _window_options(function: Any) -> Any:  # noqa: ANN401
     function = click.option("--until", type=Moment(), help="When it will be over: 2026-01-31T22:00:00Z.")(function)
     function = click.option("--duration", type=Duration(), help="How long it will take: 30m, 1h30m, 2d.")(function)
     return click.option("--message", help="What clients are told.")(function)

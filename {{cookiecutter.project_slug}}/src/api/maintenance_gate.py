@@ -53,11 +53,9 @@ class MaintenanceGate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
-        if kind == "lifespan" or scope["path"].removeprefix(scope.get("root_path", "")) in self._exempt:
+        exempt = kind == "lifespan" or scope["path"].removeprefix(scope.get("root_path", "")) in self._exempt
+        if exempt or (self._closed and preflight(scope)):  # which asks nothing but headers
             await self._app(scope, receive, send)
-            return
-        if self._closed and preflight(scope):
-            await self._app(scope, receive, send)  # not counted: it asks nothing but headers
             return
         if self._closed:
             await drop_body(scope, receive)
