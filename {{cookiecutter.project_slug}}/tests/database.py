@@ -20,8 +20,10 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from testcontainers.community.postgres import PostgresContainer
 
 from scripts.postgres import temporary_server
-from src.infrastructure.databases.dialects import parse_url
+from src.infrastructure.databases.dialects import DatabaseOptions, parse_url
 
+# For tests of anything but timeouts: the machine may have much else to do.
+PATIENT = DatabaseOptions(application_name="tests", connect_timeout=30, pool_timeout=30)
 KINDS = ("url", "container", "embedded")
 
 

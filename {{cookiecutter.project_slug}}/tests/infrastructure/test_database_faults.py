@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -11,12 +12,12 @@ from sqlalchemy import URL, event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from src.domain.exceptions import ConflictError, UnavailableError
+from src.domain.exceptions import ConflictError, UnavailableError, ValidationError
 from src.infrastructure.databases.database import Database
-from src.infrastructure.databases.dialects import DatabaseOptions
+from tests.database import PATIENT
 from tests.infrastructure.samples import UserRepository
 
-CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'faults'"
+CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'faults' AND datname = current_database()"
 PROCESS = "SELECT pg_backend_pid()"
 DIES = """
 CREATE FUNCTION dies() RETURNS trigger LANGUAGE plpgsql AS
@@ -27,7 +28,7 @@ CREATE TRIGGER dies BEFORE INSERT ON sample_users FOR EACH ROW WHEN (new.name = 
 
 @asynccontextmanager
 async def _own(url: URL, **options: float) -> AsyncIterator[Database]:
-    database = Database(url, DatabaseOptions(application_name="faults", **options))  # type: ignore[arg-type]
+    database = Database(url, replace(PATIENT, application_name="faults", **options))  # type: ignore[arg-type]
     yield database
     await database.close()
 
@@ -35,7 +36,7 @@ async def _own(url: URL, **options: float) -> AsyncIterator[Database]:
 @pytest.fixture(name="faulty")
 async def _faulty(database: Database) -> AsyncIterator[Database]:
     """A pool of two connections."""
-    async with _own(database.engine.url, pool_size=2, pool_timeout=0.2) as faulty:
+    async with _own(database.engine.url, pool_size=2) as faulty:
         yield faulty
 
 
@@ -61,10 +62,22 @@ async def _fill(database: Database) -> set[object]:
     return set(await asyncio.gather(*(_ask(database, f"{PROCESS} FROM pg_sleep(0.1)") for _ in range(2))))
 
 
-async def _kill(database: Database, processes: set[object]) -> None:
-    for process in processes:
-        await _ask(database, f"SELECT pg_terminate_backend({process}, 5000)")
-    await asyncio.sleep(0.1)  # the news is on its way
+async def _kill(database: Database, *, by: Database) -> None:
+    """Ends both connections of a pool while they are idle; returns when it has heard of that."""
+    heard: list[object] = []
+    event.listen(database.engine.sync_engine, "soft_invalidate", lambda connection, *_: heard.append(connection))
+    for process in await _fill(database):
+        await _ask(by, f"SELECT pg_terminate_backend({process}, 5000)")
+    async with asyncio.timeout(30):
+        while len(heard) < 2:
+            await asyncio.sleep(0.01)
+
+
+async def _until_active(expected: int, database: Database, seconds: float) -> None:
+    """Statements on connections of `_own`."""
+    async with asyncio.timeout(seconds):
+        while await _ask(database, f"{CONNECTIONS} AND state = 'active'") != expected:
+            await asyncio.sleep(0.01)
 
 
 def _in_use(database: Database) -> int:
@@ -173,7 +186,7 @@ async def test_of_two_transactions_that_wait_for_each_other_one_is_told_to_try_a
 async def test_a_write_after_idle_connections_were_killed_needs_no_second_attempt(
     faulty: Database, users: UserRepository
 ) -> None:
-    await _kill(users.database, await _fill(faulty))
+    await _kill(faulty, by=users.database)
 
     created = await asyncio.gather(*(UserRepository(faulty).create({"name": name}) for name in "abc"))
 
@@ -219,14 +232,30 @@ async def test_a_connection_that_is_closed_as_soon_as_it_is_open_is_no_connectio
     assert _in_use(faulty) == 0
 
 
+@pytest.mark.usefixtures("sample_tables")
 async def test_after_a_failover_connections_to_the_old_primary_are_given_up(faulty: Database) -> None:
     old = await _fill(faulty)
     await _ask(faulty, "SET default_transaction_read_only = on")
 
-    with pytest.raises(UnavailableError):
-        await asyncio.gather(*(_ask(faulty, "CREATE TABLE failover ()") for _ in range(2)))
+    writes = [_ask(faulty, "UPDATE sample_users SET name = name") for _ in range(2)]
+    errors = await asyncio.gather(*writes, return_exceptions=True)
 
+    assert sorted(type(error).__name__ for error in errors) == ["NoneType", "UnavailableError"]
     assert old.isdisjoint(await _fill(faulty))
+
+
+@pytest.mark.parametrize("value", [2**63, "a", "\udc00"])
+async def test_a_value_that_is_refused_leaves_no_statement_behind(
+    value: object, faulty: Database, users: UserRepository
+) -> None:
+    """It was parsed before its values were looked at, and would hold its lock until the connection is used again."""
+    locks = "SELECT count(*) FROM pg_locks WHERE relation = 'sample_users'::regclass"
+
+    with pytest.raises(ValidationError):
+        await UserRepository(faulty).get(cast("int", value))
+
+    assert await _ask(users.database, locks) == 0
+    assert await _ask(users.database, f"{CONNECTIONS} AND state = 'idle'") == 1
 
 
 @pytest.fixture(name="altered")
@@ -272,12 +301,23 @@ async def test_what_is_in_use_when_the_pool_is_closed_is_closed_when_it_comes_ba
         await faulty.close()
         await asyncio.gather(*tasks)
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while await _ask(users.database, CONNECTIONS) != 0:  # the server hears of it a little later
                 await asyncio.sleep(0.01)
         assert await _fill(faulty) == await _fill(faulty)
     finally:
         gc.enable()
+
+
+async def test_a_statement_whose_request_is_cancelled_is_cancelled_too(faulty: Database, database: Database) -> None:
+    tasks = [asyncio.create_task(_ask(faulty, "SELECT pg_sleep(60)")) for _ in range(2)]
+    await _until_active(2, database, seconds=30)
+
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+    await _until_active(0, database, seconds=0.8 * faulty.options.statement_timeout)
 
 
 async def test_requests_that_are_cancelled_leave_neither_connections_nor_statements(
@@ -291,23 +331,20 @@ async def test_requests_that_are_cancelled_leave_neither_connections_nor_stateme
         await asyncio.gather(*tasks, return_exceptions=True)
 
     assert _in_use(faulty) == 0
-    for left, seconds in [(3, 5), (0, 15)]:  # a cancel request may overtake its statement, which its timeout ends then
-        async with asyncio.timeout(seconds):
-            while cast("int", await _ask(users.database, f"{CONNECTIONS} AND state = 'active'")) > left:
-                await asyncio.sleep(0.01)
+    await _until_active(0, users.database, seconds=30)  # a cancel may overtake its statement, which times out then
     assert len(await _fill(faulty)) == 2
     assert await _ask(users.database, CONNECTIONS) == 2
 
 
-async def test_who_waits_in_vain_for_a_connection_is_told_to_try_again(faulty: Database) -> None:
-    async with faulty.session() as first, faulty.session() as second:
-        for session in (first, second):
+async def test_who_waits_in_vain_for_a_connection_is_told_to_try_again(database: Database) -> None:
+    async with _own(database.engine.url, pool_size=1, pool_timeout=0.2) as impatient:
+        async with impatient.session() as session:
             await session.execute(text(PROCESS))
 
-        with pytest.raises(UnavailableError, match="try again"):
-            await _ask(faulty, PROCESS)
+            with pytest.raises(UnavailableError, match="try again"):
+                await _ask(impatient, PROCESS)
 
-    assert await _ask(faulty, PROCESS)
+        assert await _ask(impatient, PROCESS)
 
 
 async def test_a_statement_that_takes_too_long_is_cancelled(database: Database) -> None:

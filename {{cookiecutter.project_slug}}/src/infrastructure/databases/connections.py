@@ -6,6 +6,7 @@ All of it without a query: a connection that works is not asked whether it does.
 import socket
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import asyncpg
 from sqlalchemy import Connection, Engine, event
@@ -13,6 +14,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
+_ASYNCPG_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError)
 _READ_ONLY = "25006"  # what was the primary when we connected, is no longer
 
 
@@ -24,6 +26,7 @@ def look_after(engine: Engine, *, silence: float) -> None:
     event.listen(engine, "connect", partial(_prepare, silence=silence), insert=True)
     event.listen(engine, "close", _hang_up)
     event.listen(engine, "handle_error", _give_up)
+    event.listen(engine, "handle_error", _end_statement)
     event.listen(engine, "handle_error", _leave_out_the_row)
 
 
@@ -84,6 +87,26 @@ def _give_up(context: ExceptionContext) -> OperationalError | None:
     if protocol_is_broken or getattr(error, "sqlstate", None) == _READ_ONLY:
         context.is_disconnect = True
     return None
+
+
+def _end_statement(context: ExceptionContext) -> None:
+    """asyncpg has a statement parsed, then looks at the values, and sends nothing more if it refuses one.
+
+    The statement would hold its locks until somebody uses the connection again, and tell them that it took too long.
+    """
+    error = context.original_exception.__cause__
+    refused_here = isinstance(error, _ASYNCPG_ERRORS) and getattr(error, "severity", None) is None
+    if not refused_here or context.connection is None or context.connection.invalidated:
+        return
+    adapted: Any = context.connection.connection.dbapi_connection
+    try:
+        adapted.run_async(_end_implicit_transaction)
+    except (OSError, *_ASYNCPG_ERRORS):
+        _terminate(context.connection)
+
+
+async def _end_implicit_transaction(connection: asyncpg.Connection) -> None:
+    await connection.execute("SELECT 1")
 
 
 def _leave_out_the_row(context: ExceptionContext) -> None:
