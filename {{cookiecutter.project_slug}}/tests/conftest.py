@@ -15,7 +15,8 @@ from src.domain.service_context import ServiceContext
 from src.infrastructure.databases.database import Database
 from src.infrastructure.databases.migrations import alembic_config
 from src.infrastructure.models.model_extension import ModelExtension
-from tests.database import chosen_kind, provided
+from src.services import service_context_service
+from tests.database import PATIENT, chosen_kind, provided
 
 _milliseconds: list[float] = []
 
@@ -43,7 +44,7 @@ async def _migrated_database(empty_database_url: URL) -> AsyncIterator[Database]
         configuration.attributes["connection"] = connection
         command.upgrade(configuration, "head")
 
-    database = Database(empty_database_url)
+    database = Database(empty_database_url, PATIENT)
     async with database.engine.connect() as connection:
         await connection.execution_options(isolation_level="READ COMMITTED")
         await connection.run_sync(upgrade)
@@ -59,7 +60,9 @@ def _database_url(migrated_database: Database) -> URL:
 
 @pytest.fixture(scope="session", name="config")
 def _config(database_url: URL) -> Config:
-    return Config.load(_env_file=None, APP_ENV="testing", SQLALCHEMY_DATABASE_URI=database_url, SERVICE_PREFIX="")
+    patience = {"DATABASE_CONNECT_TIMEOUT": PATIENT.connect_timeout, "DATABASE_POOL_TIMEOUT": PATIENT.pool_timeout}
+    settings = {"APP_ENV": "testing", "SQLALCHEMY_DATABASE_URI": database_url, "SERVICE_PREFIX": ""}
+    return Config.load(_env_file=None, **settings, **patience)
 
 
 @pytest.fixture(name="database")
@@ -82,9 +85,11 @@ async def _running_app(config: Config, migrated_database: Database) -> AsyncIter
 
 
 @pytest.fixture(name="app")
-async def _app(running_app: Service, database: Database) -> AsyncIterator[Service]:
+async def _app(running_app: Service, database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
     """The application on a clean database. A test may override providers of its container and make other apps."""
+    monkeypatch.setattr(service_context_service, "PATIENCE", PATIENT.connect_timeout)
     state = running_app.container.maintenance_state()
+    await state.change(ServiceContext(version=state.context.version))  # what the watcher is just reading is too old
     await state.confirm(ServiceContext(), changes=state.changes)  # the row is gone, too
     yield running_app
     running_app.container.wire(packages=["src.api"])  # the last one that was wired wins

@@ -29,7 +29,8 @@ asyncio.run(change())
 
 def _run(config: Config, *arguments: str) -> Result:
     app = Quart("commands")
-    register_commands(app, DependencyContainer(config=config.model_copy(update={"MAINTENANCE_POLL_SECONDS": POLL})))
+    settings = {"MAINTENANCE_POLL_SECONDS": POLL, "SERVICE_NAME": "commands"}
+    register_commands(app, DependencyContainer(config=config.model_copy(update=settings)))
     return CliRunner().invoke(app.cli, arguments)
 
 

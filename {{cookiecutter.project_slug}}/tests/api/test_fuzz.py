@@ -33,13 +33,13 @@ def _url(database: Database, database_url: URL) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
     settings = {"APP_ENV": "production", "API_DOCS": "true", "LOG_FORMAT": "json", "MAINTENANCE_TOKEN": TOKEN}
-    settings |= {"SERVICE_PREFIX": "/", "SHUTDOWN_DRAIN_SECONDS": "0"}
+    settings |= {"SERVICE_PREFIX": "/", "SHUTDOWN_DRAIN_SECONDS": "0", "DATABASE_CONNECT_TIMEOUT": "30"}
     command = [sys.executable, "-m", "hypercorn", "asgi:app", "--config", "hypercorn.toml", "--bind", address]
     with tempfile.TemporaryFile() as log:
         environment = {**os.environ, **settings, "SQLALCHEMY_DATABASE_URI": uri}
         with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=log) as process:
             try:
-                _wait_for(f"http://{address}/health/ready")
+                _wait_for(f"http://{address}/health/ready", process)
                 yield f"http://{address}"
             finally:
                 process.terminate()
@@ -68,14 +68,14 @@ def test_every_answer_is_documented(url: str, tmp_path: Path) -> None:
         assert result.returncode == 0, result.stdout + result.stderr
 
 
-def _wait_for(url: str) -> None:
+def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
     opener = build_opener(ProxyHandler({}))
     deadline = time.monotonic() + TO_START
     while True:
         try:
             opener.open(url, timeout=TO_START).close()
         except (URLError, ConnectionError):
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or process.poll() is not None:
                 raise
             time.sleep(0.05)
         else:

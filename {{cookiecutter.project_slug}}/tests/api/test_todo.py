@@ -41,7 +41,7 @@ async def test_updates_what_is_given_and_when(client: Client) -> None:
     updated = await response.get_json()
     assert response.status_code == 200
     assert updated == {**todo, "completed": True, "updated_at": updated["updated_at"]}
-    assert updated["updated_at"] > todo["updated_at"]
+    assert datetime.fromisoformat(updated["updated_at"]) > datetime.fromisoformat(todo["updated_at"])
 
 
 async def test_a_description_can_be_cleared(client: Client) -> None:

@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -12,17 +13,20 @@ from sqlalchemy import make_url, text
 
 from src.domain.maintenance_state import MaintenanceState
 from src.infrastructure.databases.database import Database
-from src.infrastructure.databases.dialects import DatabaseOptions
 from src.infrastructure.databases.gate_name import Worker, closed_name, open_name, parse
 from src.infrastructure.databases.maintenance_drain import Look, MaintenanceDrain
 from src.infrastructure.databases.service_context_watcher import ServiceContextWatcher
 from src.infrastructure.repositories.service_context_repository import ServiceContextRepository
+from tests.database import PATIENT
 
 ON = {"maintenance": True, "since": datetime(2026, 1, 31, tzinfo=UTC)}
 OFF = {"maintenance": False, "message": None, "expected_end": None, "since": None}
 SERVICE = "drain of the tests"
 SETTLING = 0.4  # seconds
-NAMES = f"SELECT application_name FROM pg_stat_activity WHERE application_name LIKE '{SERVICE} gate%' ORDER BY 1"
+NAMES = (
+    "SELECT application_name FROM pg_stat_activity "
+    f"WHERE application_name LIKE '{SERVICE} gate%' AND datname = current_database() ORDER BY 1"
+)
 
 
 class InFlight:
@@ -35,7 +39,7 @@ class InFlight:
 
 @asynccontextmanager
 async def _worker(database: Database, in_flight: InFlight, service: str = SERVICE) -> AsyncIterator[None]:
-    own = Database(database.engine.url, DatabaseOptions(application_name=service))
+    own = Database(database.engine.url, replace(PATIENT, application_name=service))
     state = MaintenanceState(own.close)
     async with ServiceContextWatcher(own, ServiceContextRepository(own), state, poll_seconds=60).running(in_flight):
         yield
@@ -44,7 +48,7 @@ async def _worker(database: Database, in_flight: InFlight, service: str = SERVIC
 
 @asynccontextmanager
 async def _drain(database: Database) -> AsyncIterator[MaintenanceDrain]:
-    own = Database(database.engine.url, DatabaseOptions(application_name=SERVICE))
+    own = Database(database.engine.url, replace(PATIENT, application_name=SERVICE))
     drain = MaintenanceDrain(own, ServiceContextRepository(own), poll_seconds=60)
     drain.settling = SETTLING
     yield drain
@@ -54,7 +58,7 @@ async def _drain(database: Database) -> AsyncIterator[MaintenanceDrain]:
 async def _until_names_are(expected: list[str], database: Database) -> None:
     names: list[str] = []
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while names != expected:
                 async with database.session() as session:
                     names = list((await session.scalars(text(NAMES))).all())
@@ -67,7 +71,8 @@ def _ignored(_look: Look) -> None: ...
 
 
 @pytest.fixture(name="repository")
-def _repository(database: Database) -> ServiceContextRepository:
+async def _repository(database: Database) -> ServiceContextRepository:
+    await _until_names_are([], database)  # workers of the test before
     return ServiceContextRepository(database)
 
 
@@ -129,18 +134,21 @@ async def test_a_drain_waits_for_all_workers_of_its_service(
     ):
         await repository.change(ON, by="test")
         waiting = asyncio.create_task(drain.wait(60, looks.append))
+        async with asyncio.timeout(30):
+            while "1 of 2 workers draining (2 in flight)" not in map(str, looks):
+                await asyncio.sleep(0.01)
         await asyncio.sleep(3 * SETTLING)
         assert not waiting.done()
         busy.count = 0
         look = await waiting
 
     assert (look.quiet, look.workers) == (True, 2)
-    assert "1 of 2 workers draining (2 in flight)" in map(str, looks)
 
 
 async def test_a_drain_ends_when_time_is_over(database: Database, repository: ServiceContextRepository) -> None:
     async with _worker(database, InFlight(5)), _drain(database) as drain:
-        await repository.change(ON, by="test")
+        version = (await repository.change(ON, by="test")).version
+        await _until_names_are([closed_name(SERVICE, version, 5)], database)
         look = await drain.wait(0.5, _ignored)
 
     assert (look.quiet, look.closed, look.workers) == (False, True, 1)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -12,15 +13,17 @@ from sqlalchemy import make_url, text
 
 from src.domain.maintenance_state import MaintenanceState
 from src.domain.service_context import ServiceContext
+from src.infrastructure.databases import control_connection, service_context_watcher
 from src.infrastructure.databases.database import Database
-from src.infrastructure.databases.dialects import DatabaseOptions
 from src.infrastructure.databases.service_context_watcher import ServiceContextWatcher
 from src.infrastructure.repositories.service_context_repository import ServiceContextRepository
+from tests.database import PATIENT
 
 ON = {"maintenance": True, "since": datetime(2026, 1, 31, tzinfo=UTC)}
 OFF = {"maintenance": False, "message": None, "expected_end": None, "since": None}
 NEVER = 60.0  # seconds between polls: only a notification is in time
-OPTIONS = DatabaseOptions(application_name="watcher of the tests")
+OPTIONS = replace(PATIENT, application_name="watcher of the tests")
+GATES = f"application_name LIKE '{OPTIONS.application_name} gate%' AND datname = current_database()"
 
 
 @asynccontextmanager
@@ -34,8 +37,8 @@ async def _watched(database: Database, poll_seconds: float = NEVER) -> AsyncIter
     await own.close()
 
 
-async def _until(condition: Callable[[], bool], seconds: float = 5) -> None:
-    async with asyncio.timeout(seconds):
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(NEVER / 2):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -53,7 +56,10 @@ def _repository(database: Database) -> ServiceContextRepository:
     return ServiceContextRepository(database)
 
 
-async def test_knows_the_state_when_it_runs(database: Database, repository: ServiceContextRepository) -> None:
+async def test_knows_the_state_when_it_runs(
+    database: Database, repository: ServiceContextRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_context_watcher, "READ_TIMEOUT", NEVER)
     await repository.change(ON, by="test")
 
     async with _watched(database) as state:
@@ -91,7 +97,7 @@ async def test_recovers_from_a_killed_connection(database: Database, repository:
         await _kill_control_connections(database)
         await repository.change(ON, by="test")
 
-        await _until(lambda: state.closed, seconds=1)
+        await _until(lambda: state.closed)
 
 
 async def test_reconnects_leak_neither_task_nor_connection(
@@ -133,7 +139,7 @@ async def test_a_locked_table_leaves_the_last_known_state(
         await _until(lambda: not state.context.stale)
 
 
-async def test_ends_quickly_when_the_database_does_not_answer() -> None:
+async def test_ends_quickly_when_the_database_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     async def swallow(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await asyncio.sleep(60)
@@ -142,33 +148,29 @@ async def test_ends_quickly_when_the_database_does_not_answer() -> None:
 
     server = await asyncio.start_server(swallow, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    silent = Database(make_url(f"postgresql+asyncpg://nobody@127.0.0.1:{port}/nothing"))
+    silent = Database(make_url(f"postgresql+asyncpg://nobody@127.0.0.1:{port}/nothing"), OPTIONS)
     state = MaintenanceState(silent.close)
     watcher = ServiceContextWatcher(silent, ServiceContextRepository(silent), state, poll_seconds=0.1)
 
     async with watcher.running(_idle):
+        monkeypatch.setattr(control_connection, "CONNECT_TIMEOUT", NEVER)  # of the second attempt
         await asyncio.sleep(0.5)
         started = time.perf_counter()
     await silent.close()
     ended = time.perf_counter() - started
     server.close()
 
-    assert ended < 1
+    assert ended < 10
 
 
 async def _kill_control_connections(database: Database) -> None:
     async with database.session() as session:
-        await session.execute(
-            text(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-                f"WHERE application_name LIKE '{OPTIONS.application_name} gate%'"
-            )
-        )
+        await session.execute(text(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {GATES}"))
 
 
 async def _until_control_connections_are(expected: int, database: Database) -> None:
     """The server notices a little later that a client has gone."""
-    statement = f"SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '{OPTIONS.application_name} gate%'"
-    async with asyncio.timeout(5), database.session() as session:
+    statement = f"SELECT count(*) FROM pg_stat_activity WHERE {GATES}"
+    async with asyncio.timeout(30), database.session() as session:
         while await session.scalar(text(statement)) != expected:
             await asyncio.sleep(0.05)

@@ -75,17 +75,14 @@ async def test_a_cancelled_transaction_leaves_nothing_behind(users: UserReposito
 
     task = asyncio.create_task(work())
     await written.wait()
-    await asyncio.sleep(0.05)
+    await _until_statements_are(1, "SELECT pg_sleep(30)", database)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
     assert await users.count() == 0
     assert _checked_out(database) == 0
-    statement = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = 'SELECT pg_sleep(30)'"
-    async with asyncio.timeout(5), database.session() as session:
-        while await session.scalar(text(statement)):  # the server hears of it a little later
-            await asyncio.sleep(0.01)
+    await _until_statements_are(0, "SELECT pg_sleep(30)", database)
 
 
 async def test_a_nested_failure_undoes_only_its_part(users: UserRepository) -> None:
@@ -281,6 +278,17 @@ async def test_not_found_inside_a_transaction_rolls_back(users: UserRepository) 
             await users.get(0)
 
     assert await users.count() == 0
+
+
+async def _until_statements_are(expected: int, statement: str, database: Database) -> None:
+    """Sooner than its timeout would end it."""
+    running = (
+        "SELECT count(*) FROM pg_stat_activity "
+        f"WHERE state = 'active' AND query = '{statement}' AND datname = current_database()"
+    )
+    async with asyncio.timeout(0.8 * database.options.statement_timeout), database.session() as session:
+        while await session.scalar(text(running)) != expected:
+            await asyncio.sleep(0.01)
 
 
 def _checked_out(database: Database) -> int:

@@ -20,4 +20,4 @@ async def _url(database_url: URL) -> AsyncIterator[URL]:
 @pytest.fixture(name="directory")
 def _directory(tmp_path: Path) -> str:
     """A copy of the migrations, to write into."""
-    return str(shutil.copytree(MIGRATIONS, tmp_path / "migrations"))
+    return str(shutil.copytree(MIGRATIONS, tmp_path / "migrations", ignore=shutil.ignore_patterns("__pycache__")))

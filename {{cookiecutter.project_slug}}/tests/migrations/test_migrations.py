@@ -16,6 +16,7 @@ from src.infrastructure.databases.migrations import (
 )
 from src.infrastructure.models.service_context import ServiceContextModel
 from tests.command_line import execute, new_database, tables
+from tests.database import PATIENT
 
 SCRIPTS = ScriptDirectory.from_config(alembic_config())
 OLDEST_FIRST = [script.revision for script in SCRIPTS.walk_revisions()][::-1]
@@ -82,7 +83,7 @@ async def test_the_service_context_has_one_row_at_most(url: URL) -> None:
 
 
 async def test_ready_is_a_database_with_all_revisions_or_newer_ones(url: URL) -> None:
-    database = Database(url)
+    database = Database(url, PATIENT)
     readiness = MigratedDatabase(database)
 
     with pytest.raises(UnavailableError, match="quart db upgrade"):

@@ -57,7 +57,7 @@ AUTOCOMMIT = """with op.get_context().autocommit_block():
 async def _table_in_use(url: URL) -> AsyncIterator[None]:
     await execute(url, "CREATE TABLE service_context (id integer)")
     async with autocommit_engine(url).execution_options(isolation_level="READ COMMITTED").begin() as connection:
-        await connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = '5s'")  # fail, not hang
+        await connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = '60s'")  # fail, not hang
         await connection.exec_driver_sql("SELECT * FROM service_context")
         yield
 

@@ -19,10 +19,12 @@ PRINT_URI = (sys.executable, "-c", f"import os; print(os.environ['{VARIABLE}'], 
 
 # Says when it is ready, then waits; when it is told to end, it says whether the database still answers.
 WAIT = """
-import os, signal, socket, sys
+import os, signal, socket, sys, time
 from sqlalchemy import make_url
 
 def end(*_):
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # it may come twice
     query = make_url(os.environ["SQLALCHEMY_DATABASE_URI"]).query
     socket.socket(socket.AF_UNIX).connect(query["host"] + "/.s.PGSQL." + query["port"])
     os.write(1, b"ended with a database\\n")  # print is not reentrant, and may not be over
@@ -31,7 +33,8 @@ def end(*_):
 signal.signal(signal.SIGINT, end)
 signal.signal(signal.SIGTERM, end)
 print("ready", flush=True)
-signal.pause()
+while True:
+    time.sleep(0.05)
 """
 
 
@@ -39,7 +42,7 @@ signal.pause()
 def _project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A project that has the scripts and nothing else; its server is stopped at the end."""
     project = tmp_path_factory.mktemp("project")
-    shutil.copytree(ROOT / "scripts", project / "scripts")
+    shutil.copytree(ROOT / "scripts", project / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     yield project
     PostgresServer(project / ".postgres").stop()
 
@@ -58,7 +61,7 @@ def _unconfigured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def postgres(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "scripts.postgres", *arguments]
-    return subprocess.run(command, cwd=project, capture_output=True, text=True, check=False, timeout=30)
+    return subprocess.run(command, cwd=project, capture_output=True, text=True, check=False, timeout=120)
 
 
 def begun(project: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -114,7 +117,7 @@ def test_starts_again_after_the_server_was_killed(server: PostgresServer) -> Non
     killed = psutil.Process(pid_of(server))
     family = [killed, *killed.children()]
     killed.kill()
-    psutil.wait_procs(family, timeout=10)
+    psutil.wait_procs(family, timeout=60)
 
     assert not server.running
     server.start()
@@ -196,7 +199,7 @@ def test_run_leaves_a_server_alone_that_ran_before(project: Path) -> None:
 def test_run_takes_the_configured_database_and_starts_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     if place == ".env":
         (tmp_path / ".env").write_text(f"{VARIABLE}=postgresql://configured/database\n")
     monkeypatch.setenv(VARIABLE, "" if place == ".env" else "postgresql://configured/database")
@@ -216,7 +219,7 @@ def test_a_signal_ends_the_command_first_and_then_the_database(
         assert process.stdout.readline() == "ready\n"
 
         (os.killpg if whom == "group" else os.kill)(process.pid, number)
-        output, errors = process.communicate(timeout=10)
+        output, errors = process.communicate(timeout=120)
 
     assert output == "ended with a database\n", errors
     assert process.returncode == 5
@@ -230,7 +233,7 @@ def test_a_killed_owner_takes_its_temporary_server_along(project: Path) -> None:
         directory = Path(str(make_url(process.stdout.readline()).query["host"])).parent
         process.kill()
 
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while directory.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not directory.exists()

@@ -66,8 +66,13 @@ def create_migrations(directory: Path) -> None:
 
 
 def migration_engine(url: URL) -> AsyncEngine:
-    """One connection with real transactions, without the service's timeouts of statements and of what is between."""
-    options = DatabaseOptions(application_name="migrations", statement_timeout=0, idle_in_transaction_timeout=0)
+    """One connection with real transactions, without the service's timeouts of statements and of what is between.
+
+    It waits longer for the connection, too: nobody's request waits for it.
+    """
+    options = DatabaseOptions(
+        application_name="migrations", connect_timeout=10, statement_timeout=0, idle_in_transaction_timeout=0
+    )
     engine = create_async_engine(
         url,
         poolclass=NullPool,
