@@ -30,6 +30,7 @@ TO_START = 60.0  # seconds, on a machine that does much else
 TO_STOP = 30.0
 TO_WRITE = 5.0
 TO_LOOK_AGAIN = 2.0
+# Where there is no database the error is another one, and nothing to wait for.
 SLOW = re.compile("^(?=.*TimeoutError).*maintenance state is not watched", re.MULTILINE)
 PASSED_ON = ("HOME", "LANG", "SYSTEMROOT", "TMPDIR")  # not the settings of whoever runs the tests
 
@@ -171,7 +172,7 @@ class Service:
         raise AssertionError(msg)
 
     def wait_for_the_window(self) -> None:
-        """Returns when it knows whether it is closed: it answers before, if its database was slow at the first look."""
+        """Returns when it knows whether there is one: after a first look that took too long it serves, but only 503."""
         deadline = time.monotonic() + TO_LOOK_AGAIN
         while SLOW.search(self.output) and "is watched again" not in self.output and time.monotonic() < deadline:
             time.sleep(0.01)
