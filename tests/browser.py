@@ -147,7 +147,7 @@ def _devtools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(name="page")
 def _page(devtools: str) -> Iterator[Page]:
     """A new tab."""
-    tab = httpx.put(f"http://{devtools}/json/new?about:blank", trust_env=False).json()
+    tab = httpx.put(f"http://{devtools}/json/new?about:blank", trust_env=False, timeout=2 * TO_ANSWER).json()
     with connect(tab["webSocketDebuggerUrl"], proxy=None, max_size=None) as connection:
         yield Page(connection)
-    httpx.get(f"http://{devtools}/json/close/{tab['id']}", trust_env=False)
+    httpx.get(f"http://{devtools}/json/close/{tab['id']}", trust_env=False, timeout=2 * TO_ANSWER)

@@ -65,6 +65,7 @@ async def socket():
 @blueprint.get("/events")
 async def events():
     async def stream():
+        released.clear()
         yield b"data: first\\n\\n"
         await released.wait()
         yield b"data: second\\n\\n"

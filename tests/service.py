@@ -4,14 +4,16 @@ A pytest plugin: a test module asks for its fixtures by `pytest_plugins = ["serv
 PYTEST_DONT_REWRITE, for it is imported before it is a plugin, and asserts nothing.
 """
 
+import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from socket import create_server
@@ -22,10 +24,14 @@ import pytest
 from conftest import Generate
 
 HYPERCORN = ("hypercorn", "asgi:app", "--config", "hypercorn.toml", "--bind", "127.0.0.1:{port}")
+PORTS = range(11_000, 32_000)  # a browser refuses 10080
 UNREACHABLE = "postgresql://nobody@127.0.0.1:1/nothing"
 TO_START = 60.0  # seconds, on a machine that does much else
 TO_STOP = 30.0
 TO_WRITE = 5.0
+TO_LOOK_AGAIN = 2.0
+# Where there is no database the error is another one, and nothing to wait for.
+SLOW = re.compile("^(?=.*TimeoutError).*maintenance state is not watched", re.MULTILINE)
 PASSED_ON = ("HOME", "LANG", "SYSTEMROOT", "TMPDIR")  # not the settings of whoever runs the tests
 
 # A controller with what a contract is tested with and no service has.
@@ -74,8 +80,22 @@ for line in sys.stdin:
 
 
 def free_port() -> int:
-    with create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    """The next one below those that a system gives to connections: nobody gets it before the server that will."""
+    with (Path(tempfile.gettempdir()) / f"free-ports-{os.getuid()}").open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        count = int(file.read() or 0)
+        while not _is_free(port := PORTS[count % len(PORTS)]):
+            count += 1
+        file.truncate(0)
+        file.write(str(count + 1))
+    return port
+
+
+def _is_free(port: int) -> bool:
+    with suppress(OSError), create_server(("127.0.0.1", port)):
+        return True
+    return False
 
 
 def on_port(port: int, command: Sequence[str]) -> list[str]:
@@ -100,7 +120,8 @@ class Service:
 
     def events(self, **wanted: object) -> list[dict[str, Any]]:
         """Lines of the JSON log that have these members, in the order they were written."""
-        lines = [line for line in self.output.splitlines() if line.startswith("{") and line.endswith("}")]
+        complete, _, _ = self.output.rpartition("\n")
+        lines = [line for line in complete.splitlines() if line.startswith("{") and line.endswith("}")]
         events: list[dict[str, Any]] = [json.loads(line) for line in lines]
         return [event for event in events if wanted.items() <= event.items()]
 
@@ -150,6 +171,12 @@ class Service:
         msg = f"{path} does not answer with {status}; the service wrote:\n{self.output}"
         raise AssertionError(msg)
 
+    def wait_for_the_window(self) -> None:
+        """Returns when it knows whether there is one: after a first look that took too long it serves, but only 503."""
+        deadline = time.monotonic() + TO_LOOK_AGAIN
+        while SLOW.search(self.output) and "is watched again" not in self.output and time.monotonic() < deadline:
+            time.sleep(0.01)
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Returns the exit code; what does not end in time is killed, which makes it -9."""
         if self.process.poll() is None:
@@ -188,13 +215,14 @@ class Commands:
 
     def run(self, project: Path, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """Waits for the command; `{port}` in it is a free one."""
+        port = free_port() if "{port}" in str(command) else 0
         return subprocess.run(
-            on_port(free_port(), command),
+            on_port(port, command),
             cwd=project,
             env=self.environment(settings),
             capture_output=True,
             text=True,
-            timeout=TO_START,
+            timeout=2 * TO_START,
             check=False,
         )
 
@@ -217,6 +245,7 @@ class Commands:
             try:
                 service.wait_for(answers)
                 service.seconds = time.monotonic() - service.started
+                service.wait_for_the_window()
                 yield service
             finally:
                 service.stop()

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from browser import Page
 from conftest import ROOT, note
-from service import Commands, Postgres
+from service import TO_START, Commands, Postgres
 
 pytest_plugins = ["service", "browser"]
 
@@ -48,7 +48,7 @@ def test_calls_the_service_and_nobody_else(site: str, prefix: str, page: Page) -
     listed = try_out(page, LIST)
     picture = page.take_picture(ROOT / "build" / f"docs-page{prefix.replace('/', '-')}.png")
 
-    todos = httpx.get(f"{site}/v1/todo", trust_env=False).json()["items"]
+    todos = httpx.get(f"{site}/v1/todo", trust_env=False, timeout=TO_START).json()["items"]
     note(f"/docs: {len(page.requests)} requests, {time.monotonic() - started:.1f} s, {picture.relative_to(ROOT)}")
     assert created == (f"{site}/v1/todo", "201")
     assert listed == (f"{site}/v1/todo?page=1&per_page=10&itemized=false", "200")

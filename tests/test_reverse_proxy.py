@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from socket import create_connection
+from socket import socket as new_socket
 from socketserver import BaseRequestHandler, TCPServer
 from threading import Thread
 from typing import Any
@@ -16,7 +17,7 @@ import httpx
 import pytest
 from nginx import HOST, RunNginx
 from proxied import PAGE, SMALL_LIMIT, Services, Site
-from service import free_port
+from service import TO_START
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from workers import OFF, ON, SWITCH, until
@@ -156,7 +157,9 @@ def test_other_hosts_end_at_the_proxy(root: Site) -> None:
 
 
 def test_plain_http_is_sent_to_https(root: Site) -> None:
-    response = httpx.post(f"http://{PROXY}:{root.nginx.plain_port}/a?b=c", headers={"Host": HOST}, trust_env=False)
+    url = f"http://{PROXY}:{root.nginx.plain_port}/a?b=c"
+
+    response = httpx.post(url, headers={"Host": HOST}, trust_env=False, timeout=TO_START)
 
     assert (response.status_code, response.headers["Location"]) == (308, f"https://{HOST}/a?b=c")
 
@@ -209,6 +212,7 @@ def test_a_slow_request_does_not_run_twice(root: Site, run_nginx: RunNginx) -> N
 
     with nginx.client() as http:
         assert http.get("/way/slow").status_code == 504
+    until(lambda: root.service.get("/way/counts").json()["slow"] >= 1)
     assert root.service.get("/way/counts").json()["slow"] == 1
 
 
@@ -243,7 +247,8 @@ def test_an_instance_that_dies_costs_no_request_but_those_that_may_have_run(
 
 
 def test_an_instance_that_is_gone_costs_no_request(root: Site, run_nginx: RunNginx) -> None:
-    nginx = run_nginx(PAGE, free_port(), root.service.port)
-
-    with nginx.client() as http:
-        assert [http.post("/way/release").status_code for _ in range(4)] == [200] * 4
+    with new_socket() as gone:
+        gone.bind((PROXY, 0))  # nobody else gets the port, and nobody listens there
+        nginx = run_nginx(PAGE, gone.getsockname()[1], root.service.port)
+        with nginx.client() as http:
+            assert [http.post("/way/release").status_code for _ in range(4)] == [200] * 4

@@ -15,6 +15,7 @@ from workers import Ask, Load, serving, until
 pytest_plugins = ["service", "database_server"]
 
 POOL = 2  # DATABASE_POOL_SIZE
+PATIENCE = {"DATABASE_CONNECT_TIMEOUT": "30", "DATABASE_POOL_TIMEOUT": "30"}  # it is about counts
 LISTED: Ask = ("GET", "/v1/todo", None)
 WRITTEN: Ask = ("POST", "/v1/todo", {"title": "a"})
 # What a release may do while the one before still runs: add something that may be missing.
@@ -45,9 +46,9 @@ def _newer(generate: Generate) -> Path:
 
 
 def test_connections_are_those_that_the_page_counts(project: Path, commands: Commands, uri: str) -> None:
-    settings = {"SQLALCHEMY_DATABASE_URI": uri, "DATABASE_POOL_SIZE": str(POOL)}
+    settings = {"SQLALCHEMY_DATABASE_URI": uri, "DATABASE_POOL_SIZE": str(POOL), **PATIENCE}
     database = Database(commands, uri)
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     with serving(commands, project, settings, settings) as services, ExitStack() as stack:
         asks = stack.enter_context(ThreadPoolExecutor(8))
         with database.transaction("LOCK TABLE todo"):
@@ -78,7 +79,7 @@ def test_what_kubernetes_may_start_fits_into_max_connections(project: Path) -> N
 
 def test_old_and_new_instances_serve_during_an_update(project: Path, newer: Path, commands: Commands, uri: str) -> None:
     """The new one is ready when the migration is done; the old one stays so, though it does not know the revision."""
-    settings = {"SQLALCHEMY_DATABASE_URI": uri}
+    settings = {"SQLALCHEMY_DATABASE_URI": uri, **PATIENCE}
     with commands.serving(project, **settings) as old, commands.serving(newer, **settings) as new:
         before = [service.get("/health/ready").status_code for service in (old, new)]
         with Load.running([old.port, old.port], [LISTED, WRITTEN], per_second=100) as load:
