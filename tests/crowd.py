@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
-from threading import Thread
+from threading import Event, Thread
 from typing import Self
 
 
@@ -19,17 +19,19 @@ class Crowd:
     unanswered: set[int] = field(default_factory=set)  # the connection ended before the answer did
     wrong: list[bytes] = field(default_factory=list)  # answers that are no 200
     _numbers: Iterator[int] = field(default_factory=count)
+    _enough: Event = field(default_factory=Event)
 
     @classmethod
     @contextmanager
     def asking(cls, port: int, path: str, clients: int) -> Iterator[Self]:
-        """They stop asking when nobody listens any more: at the latest, the service has to end inside."""
+        """They ask until nobody listens any more: the service has to end inside, unless the test fails."""
         crowd = cls(port, path)
         thread = Thread(target=asyncio.run, args=[crowd._ask(clients)])
         thread.start()
         try:
             yield crowd
         finally:
+            crowd._enough.set()
             thread.join()
 
     async def _ask(self, clients: int) -> None:
@@ -37,14 +39,14 @@ class Crowd:
 
     async def _client(self) -> None:
         with suppress(ConnectionRefusedError):
-            while await self._use_connection():
+            while await self._use_connection() and not self._enough.is_set():
                 pass
 
     async def _use_connection(self) -> bool:
         """Whether it came to an end that was not announced, so that the client connects once more."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
-            while await self._request(reader, writer):
+            while await self._request(reader, writer) and not self._enough.is_set():
                 pass
         except (OSError, asyncio.IncompleteReadError):
             return True

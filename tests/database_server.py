@@ -4,12 +4,10 @@ A pytest plugin: a test module asks for its fixture by `pytest_plugins = ["servi
 PYTEST_DONT_REWRITE, for it is imported before it is a plugin, and asserts nothing.
 """
 
-import os
-import signal
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import Self
 
@@ -20,9 +18,23 @@ from service import Commands
 SERVER = """
 import sys
 from pathlib import Path
+
+import psutil
 from scripts.postgres import PostgresServer
 
-server = PostgresServer(Path(sys.argv[1]), durable=sys.argv[2] == "durable")
+
+class Server(PostgresServer):
+    def kill(self):
+        postmaster = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
+        postmaster.suspend()  # from now on it has no more children
+        processes = [postmaster, *postmaster.children()]
+        postmaster.kill()
+        _, alive = psutil.wait_procs(processes, timeout=60)  # they hold the memory that the next server wants
+        if alive:
+            raise TimeoutError(alive)
+
+
+server = Server(Path(sys.argv[1]), durable=sys.argv[2] == "durable")
 try:
     for line in sys.stdin:
         getattr(server, line.strip())()
@@ -62,13 +74,8 @@ class Server:
         self._do("stop")
 
     def kill(self) -> None:
-        """Ends it without a word, as running out of memory does."""
-        number = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
-        os.kill(number, signal.SIGKILL)
-        with suppress(ProcessLookupError):
-            while True:  # until its parent has taken notice
-                os.kill(number, 0)
-                time.sleep(0.01)
+        """Ends it without a word, as running out of memory does; returns when all of its processes are gone."""
+        self._do("kill")
 
     def migrate(self, commands: Commands, project: Path) -> None:
         upgraded = commands.run(project, "quart", "db", "upgrade", SQLALCHEMY_DATABASE_URI=self.uri)
@@ -84,7 +91,9 @@ class Server:
             raise TypeError("The process needs pipes")
         self._process.stdin.write(f"{what}\n")
         self._process.stdin.flush()
-        return self._process.stdout.readline().strip()
+        if not (line := self._process.stdout.readline().strip()):
+            raise RuntimeError("PostgreSQL did not do it, its reason is on stderr")
+        return line
 
 
 class Database:
@@ -102,8 +111,8 @@ class Database:
         return result.stdout.strip()
 
     @contextmanager
-    def transaction(self, sql: str) -> Iterator[None]:
-        """Holds what `sql` locks."""
+    def transaction(self, sql: str) -> Iterator[str]:
+        """Holds what `sql` locks; yields the rows that it returns."""
         with subprocess.Popen(
             [self._psql, *self._arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         ) as session:
@@ -111,8 +120,8 @@ class Database:
                 raise TypeError("The process needs pipes")
             session.stdin.write(f"BEGIN;\n{sql};\n\\echo holds\n")
             session.stdin.flush()
-            session.stdout.readline()
-            yield
+            lines = iter(session.stdout.readline, "")
+            yield "".join(takewhile("holds\n".__ne__, lines)).strip()
             session.communicate("COMMIT;\n")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Thread
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from service import free_port
@@ -16,6 +16,7 @@ from service import free_port
 SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27  # Linux, asm-generic/socket.h
 DROP_ALL = struct.pack("HBBI", 6, 0, 0, 0)  # one instruction: return, keep no byte
 NOTIFICATION = b"A"  # https://www.postgresql.org/docs/current/protocol-message-formats.html
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -65,15 +66,14 @@ class Proxy:
         """All is well again, for new connections: those that were silenced stay so."""
         self._loses_notifications = self._swallows_new = False
         self._run(self._listen())
-        self._filter(dropping=False)
+        self._run(self._filter(dropping=False))
 
     def lose_notifications(self) -> None:
         self._loses_notifications = True
 
     def silence(self) -> None:
         """Nothing passes on what is open and nothing is closed: a router forgot about it."""
-        for link in list(self._links.values()):
-            link.silent = True
+        self._run(self._silence())
 
     def black_hole(self) -> None:
         """New connections are accepted, too, and never answered."""
@@ -82,7 +82,7 @@ class Proxy:
 
     def drop(self) -> None:
         """Packets are lost, as in a firewall or on the way to a machine that is gone: not even TCP gets an answer."""
-        self._filter(dropping=True)
+        self._run(self._filter(dropping=True))
 
     def cut_at(self, word: bytes) -> None:
         """Closes the next connection over which it is sent, and does not pass it on."""
@@ -101,9 +101,24 @@ class Proxy:
         self._run(self._stop_listening())
         self.cut()
 
-    def _filter(self, *, dropping: bool) -> None:
+    @property
+    def links(self) -> set[object]:
+        """One for each connection that is open, in the eyes of the client."""
+        return self._run(self._open())
+
+    def has_closed(self, links: set[object]) -> bool:
+        return links.isdisjoint(self.links)
+
+    async def _open(self) -> set[object]:
+        return set(self._links)
+
+    async def _silence(self) -> None:
+        for link in self._links.values():
+            link.silent = True
+
+    async def _filter(self, *, dropping: bool) -> None:
         listening = self._listener.sockets if self._listener else ()
-        connected = [link.writer.get_extra_info("socket") for link in list(self._links.values())]
+        connected = [link.writer.get_extra_info("socket") for link in self._links.values()]
         program = ctypes.create_string_buffer(DROP_ALL)
         drop_all = struct.pack("HP", 1, ctypes.addressof(program))
         for each in (*listening, *connected):
@@ -113,8 +128,8 @@ class Proxy:
                 with suppress(OSError):  # it has none, or has been closed meanwhile
                     each.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
 
-    def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+    def _run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     async def _listen(self) -> None:
         if self._listener is None:

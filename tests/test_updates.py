@@ -16,6 +16,8 @@ PAGE = ROOT / "docs" / "updating.md"
 REPOSITORY = "path/to/this/repository"  # as the page calls it
 ANSWERS = "\n" * 8
 IDENTITY = {f"GIT_{who}_{what}": "a@b.example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+# Else a commit leaves a process behind, which changes .git while it is copied.
+ALONE = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "maintenance.auto", "GIT_CONFIG_VALUE_0": "false"}
 SERVER = "hypercorn.toml"
 NEW = "keep_alive_timeout = 90\n"  # this template; an older one said
 OLD = "keep_alive_timeout = 5\n"
@@ -26,7 +28,7 @@ OTHER_LINE = "graceful_timeout = 20\n"
 def shell(folder: Path, script: str, answers: str = "") -> subprocess.CompletedProcess[str]:
     """As in a terminal of somebody with git and an empty home."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**IDENTITY, "HOME": str(folder), "PATH": path, "GIT_CONFIG_NOSYSTEM": "1"}
+    environment = {**IDENTITY, **ALONE, "HOME": str(folder), "PATH": path, "GIT_CONFIG_NOSYSTEM": "1"}
     return subprocess.run(
         ["sh", "-ec", script], cwd=folder, env=environment, input=answers, capture_output=True, text=True, check=False
     )

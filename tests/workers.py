@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -141,8 +142,9 @@ class Answer:
 class Load:
     """Clients, one for each port, that ask in turn at a steady pace until they are stopped."""
 
-    def __init__(self, asks: Sequence[Ask], pause: float) -> None:
+    def __init__(self, clients: int, asks: Sequence[Ask], pause: float) -> None:
         self.answers: list[Answer] = []
+        self._clients = clients
         self._asks = asks
         self._pause = pause
         self._enough = Event()
@@ -151,7 +153,7 @@ class Load:
     @contextmanager
     def running(cls, ports: Sequence[int], asks: Sequence[Ask], per_second: float) -> Iterator[Self]:
         """Raises at the end what went wrong on the way, a broken connection for instance."""
-        load = cls(asks, len(ports) / per_second)
+        load = cls(len(ports), asks, len(ports) / per_second)
         with ThreadPoolExecutor(len(ports)) as pool:
             clients = [pool.submit(load._ask, *item) for item in enumerate(ports)]
             try:
@@ -160,6 +162,15 @@ class Load:
                 load._enough.set()
             for client in clients:
                 client.result()
+
+    def wait_for(self, status: int, *, since: float = 0.0, times: int = 10) -> None:
+        """Until each worker has said this so many times to what was sent after `since`."""
+
+        def said() -> bool:
+            counts = Counter(each.worker for each in self.answers if each.status == status and each.sent > since)
+            return len(counts) == self._clients and min(counts.values()) >= times
+
+        until(said)
 
     def _ask(self, number: int, port: int) -> None:
         with connected(port) as (worker,):
