@@ -88,7 +88,7 @@ def _register_window(app: Quart, container: DependencyContainer) -> None:
     @click.argument("command", nargs=-1, required=True, callback=_executable)
     async def _with(by: str, patience: float | None, command: tuple[str, ...], **window: Any) -> None:
         """Activate, wait until nothing is in flight, run COMMAND, and deactivate if that exits with 0."""
-        before, ours = await _within(container, switch(container, _values(**window), by))
+        before, ours = await _within(container, switch(container, _values(**window), by, anew=True))
         await _within(container, drained(container, patience))
         run(command)
         await _within(container, open_again(container, before, ours, by=by))

@@ -20,11 +20,11 @@ class NotDrainedError(click.ClickException):
 
 
 async def switch(
-    container: DependencyContainer, data: Mapping[str, Any], by: str
+    container: DependencyContainer, data: Mapping[str, Any], by: str, *, anew: bool = False
 ) -> tuple[ServiceContext, ServiceContext]:
     """What the window was before, and what it is now."""
     before = await container.service_context_repository().current()
-    after = await container.service_context_service().change(data, by=by)
+    after = await container.service_context_service().change(data, by=by, anew=anew)
     click.echo(sentence(after, already=before.maintenance == after.maintenance))
     return before, after
 
@@ -105,11 +105,11 @@ def _running(command: Sequence[str]) -> Iterator[tuple[subprocess.Popen[bytes], 
 
 
 async def open_again(container: DependencyContainer, before: ServiceContext, ours: ServiceContext, by: str) -> None:
-    """Opens what this command has closed, unless somebody has changed it since: they may count on it."""
+    """Opens what this command has closed `anew`, unless somebody else has changed it since: they may count on it."""
     now = await container.service_context_repository().current()
-    if before.maintenance:
+    if now.maintenance and before.maintenance:
         click.echo(f"It was closed before this command. {STAYS_CLOSED}.", err=True)
-    elif now.maintenance and now.version != ours.version:
+    elif now.maintenance and not (before.version + 1 == ours.version == now.version):
         click.echo(f"Somebody has changed the window meanwhile. {STAYS_CLOSED}.", err=True)
     else:
         await switch(container, {"maintenance": False}, by)

@@ -1,5 +1,6 @@
 """Commands of the maintenance window; no worker runs."""
 
+import asyncio
 import sys
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from sqlalchemy import make_url
 from src.config import Config
 from src.dependency_container import DependencyContainer
 from src.infrastructure.databases import maintenance_drain
+from src.infrastructure.databases.database import Database
+from src.maintenance_window import open_again, switch
 from src.management import register_commands
 from tests.command_line import UNREACHABLE, db
 
@@ -114,6 +117,31 @@ def test_leaves_closed_what_somebody_has_changed_meanwhile(config: Config) -> No
 
     assert (result.exit_code, _closed(config)) == (0, True)
     assert "Somebody has changed the window meanwhile. The window stays closed: " in result.stderr
+
+
+@pytest.mark.usefixtures("database")
+def test_leaves_closed_what_another_such_command_has_joined(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = config.SQLALCHEMY_DATABASE_URI.render_as_string(hide_password=False)
+    monkeypatch.setenv("SQLALCHEMY_DATABASE_URI", url)
+    monkeypatch.setenv("MAINTENANCE_POLL_SECONDS", str(POLL))
+    nothing = [sys.executable, "-c", ""]
+    other = [sys.executable, "-m", "quart", "--app", "src/app", "with_maintenance_mode", "--", *nothing]
+
+    result = _run(config, "with_maintenance_mode", "--", *other)
+
+    assert (result.exit_code, _closed(config)) == (0, True)
+    assert "Somebody has changed the window meanwhile. The window stays closed: " in result.stderr
+
+
+async def test_of_two_that_close_at_once_none_opens(config: Config, database: Database) -> None:
+    containers = [DependencyContainer(config=config, database=database) for _ in range(2)]
+    on = {"maintenance": True}
+
+    switched = await asyncio.gather(*(switch(container, on, "test", anew=True) for container in containers))
+    for container, (before, ours) in zip(containers, switched, strict=True):
+        await open_again(container, before, ours, by="test")
+
+    assert (await containers[0].service_context_repository().current()).maintenance
 
 
 def test_on_sqlite_a_drain_is_not_verified(config: Config, tmp_path: Path) -> None:

@@ -43,8 +43,8 @@ class ServiceContextPort(Protocol):
         """Open, with version 0, while nobody ever changed it."""
         ...
 
-    async def change(self, values: Mapping[str, Any], *, by: str) -> ServiceContext:
-        """Sets columns and tells all watchers, or does nothing where all of them are what they should be."""
+    async def change(self, values: Mapping[str, Any], *, by: str, anew: bool = False) -> ServiceContext:
+        """Sets columns and tells all watchers; does nothing where all are what they should be, except `anew`."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import MAXYEAR, datetime
 from typing import Any
 
 from src.domain.exceptions import ValidationError
@@ -29,13 +29,16 @@ def values_to_store(data: Mapping[str, Any], *, at: datetime) -> dict[str, Any]:
     switching off clears everything about it.
 
     Raises:
-        ValidationError: `message` is too long, `expected_end` is past, or there is no window that they are about.
+        ValidationError: `message` is too long, `expected_end` is past or in the year 9999, or there is no window
+            that they are about.
     """
     if len(data.get("message") or "") > MESSAGE_LENGTH:
         raise ValidationError({"message": f"must have at most {MESSAGE_LENGTH} characters"})
     expected_end = data.get("expected_end")
     if expected_end is not None and expected_end <= at:
         raise ValidationError({"expected_end": "must be in the future"})
+    if expected_end is not None and expected_end.year == MAXYEAR:  # which another time zone may not have
+        raise ValidationError({"expected_end": f"must be before the year {MAXYEAR}"})
     if data.get("maintenance", True):
         return {**data, "since": at} if "maintenance" in data else dict(data)
     for name in ("message", "expected_end"):

@@ -37,14 +37,16 @@ class ServiceContextService:
             self._state.mark_stale()
             return self._state.context
 
-    async def change(self, data: Mapping[str, Any], *, by: str) -> ServiceContext:
+    async def change(self, data: Mapping[str, Any], *, by: str, anew: bool = False) -> ServiceContext:
         """Sets what `data` names of `maintenance`, `message` and `expected_end`; this process follows at once.
+
+        What changes nothing is a change if it is made `anew`: by the version others know that somebody counts on it.
 
         Raises:
             ValidationError: see `values_to_store`; or there is no window that a message could belong to.
             UnavailableError: the database does not answer; nothing has been changed.
         """
-        context = await self._repository.change(values_to_store(data, at=self._clock()), by=by)
+        context = await self._repository.change(values_to_store(data, at=self._clock()), by=by, anew=anew)
         await self._state.change(context)
         if not context.maintenance and any(value is not None for key, value in data.items() if key != "maintenance"):
             msg = "maintenance is off: switch it on with the same request"

@@ -81,6 +81,8 @@ async def test_null_clears_and_switching_off_clears_all(window: Client) -> None:
         ({"maintenance": True, "expected_end": "2020-01-01T00:00:00Z"}, "expected_end"),
         ({"maintenance": True, "expected_end": "2999-01-01T00:00:00"}, "expected_end"),
         ({"maintenance": True, "expected_end": 32503680000}, "expected_end"),
+        ({"maintenance": True, "expected_end": "9999-12-31T23:59:59Z"}, "expected_end"),
+        ({"maintenance": True, "expected_end": "9999-12-31T23:59:59-23:59"}, "expected_end"),
         ({"maintenance": False, "message": "a"}, "message"),
         ({"message": "a"}, "message"),
         ({"maintenance": True, "since": "2026-01-01T00:00:00Z"}, "since"),

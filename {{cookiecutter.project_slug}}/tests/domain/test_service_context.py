@@ -32,6 +32,7 @@ def test_switching_sets_what_belongs_to_it(data: dict[str, Any], values: dict[st
     [
         ({"maintenance": True, "expected_end": NOW}, "expected_end"),
         ({"expected_end": NOW - timedelta(days=1)}, "expected_end"),
+        ({"maintenance": True, "expected_end": NOW.replace(year=9999)}, "expected_end"),
         ({"maintenance": False, "message": "a"}, "message"),
         ({"message": "a" * 501}, "message"),
         ({"maintenance": False, "expected_end": LATER}, "expected_end"),

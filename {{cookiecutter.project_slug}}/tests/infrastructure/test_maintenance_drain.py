@@ -145,6 +145,25 @@ async def test_a_drain_waits_for_all_workers_of_its_service(
     assert (look.quiet, look.workers) == (True, 2)
 
 
+async def test_a_worker_that_is_out_of_sight_for_a_moment_is_not_quiet(database: Database) -> None:
+    """It lost its connection, with what it has in flight, and has a new one later."""
+
+    class Scripted(MaintenanceDrain):
+        async def _look(self) -> Look:
+            return next(looks)
+
+    busy = Look(closed=True, workers=1, draining=[Worker(1, 2, "host/42")])
+    quiet = Look(closed=True, workers=0, draining=[])
+    looks = iter([*[busy] * 3, quiet, busy, *[quiet] * 1000])
+    told = list[Look]()
+    drain = Scripted(database, ServiceContextRepository(database), poll_seconds=60)
+    drain.settling = SETTLING
+
+    await drain.wait(60, told.append)
+
+    assert told[:5] == [*[busy] * 3, quiet, busy]
+
+
 async def test_a_drain_ends_when_time_is_over(database: Database, repository: ServiceContextRepository) -> None:
     async with _worker(database, InFlight(5)), _drain(database) as drain:
         version = (await repository.change(ON, by="test")).version

@@ -42,6 +42,22 @@ async def test_a_window_that_is_on_keeps_its_beginning(repository: ServiceContex
     assert (context.since, context.message, context.version) == (NOW, "a", 2)
 
 
+async def test_what_changes_nothing_is_a_change_only_if_it_is_made_anew(repository: ServiceContextRepository) -> None:
+    versions = [(await repository.change(ON, by="test", anew=anew)).version for anew in (False, False, True)]
+
+    assert versions == [1, 1, 2]
+
+
+async def test_an_end_that_python_cannot_hold_hides_no_window(
+    repository: ServiceContextRepository, database: Database
+) -> None:
+    await repository.change(ON, by="test")
+    async with database.session() as session:
+        await session.execute(text("UPDATE service_context SET expected_end = 'infinity'"))
+
+    assert await repository.current() == ServiceContext(maintenance=True, since=NOW, version=1)
+
+
 async def test_what_is_absent_stays_and_none_clears(repository: ServiceContextRepository) -> None:
     await repository.change({**ON, "message": "a", "expected_end": NOW}, by="test")
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from src.domain.exceptions import ConflictError, NotFoundError
+from src.domain.exceptions import ConflictError, NotFoundError, ValidationError
 from src.infrastructure.databases.database import Database
 from src.infrastructure.databases.unit_of_work import ConcurrentUseError, FailedTransactionError
 from tests.infrastructure.samples import PetRepository, UserRepository
@@ -138,6 +138,22 @@ async def test_an_error_that_is_caught_inside_a_nested_transaction_undoes_only_t
                 await users.create({"name": "inner"})
                 with pytest.raises(ConflictError):
                     await users.create({"name": "outer"})
+
+    assert [user.name for user in (await users.get_all()).items] == ["outer"]
+
+
+async def test_a_value_that_is_refused_after_that_costs_the_nested_transaction_only(
+    users: UserRepository,
+) -> None:
+    async with users.transaction():
+        await users.create({"name": "outer"})
+        with pytest.raises(FailedTransactionError):
+            async with users.transaction():
+                await users.exists({"name": "prepared"})
+                with pytest.raises(ConflictError):
+                    await users.create({"name": "outer"})
+                with pytest.raises(ValidationError):
+                    await users.exists({"name": "\udc00"})
 
     assert [user.name for user in (await users.get_all()).items] == ["outer"]
 

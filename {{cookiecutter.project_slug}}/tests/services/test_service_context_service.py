@@ -25,7 +25,7 @@ class FakeServiceContext(ServiceContextPort):
             raise UnavailableError(msg)
         return self.context
 
-    async def change(self, values: Mapping[str, Any], *, by: str) -> ServiceContext:
+    async def change(self, values: Mapping[str, Any], *, by: str, anew: bool = False) -> ServiceContext:
         before = await self.current()
         if before.maintenance or values.get("maintenance"):
             self.context = replace(before, **values, version=before.version + 1)

@@ -2,10 +2,10 @@
 
 import decimal
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 def _written_as(what: str) -> Callable[[Any], Any]:
@@ -20,6 +20,15 @@ def _written_as(what: str) -> Callable[[Any], Any]:
     return require_text
 
 
+def _exist_in_utc(value: datetime) -> datetime:
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        msg = "must be in the years 1 to 9999, in UTC"
+        raise ValueError(msg) from None
+    return value
+
+
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]  # PostgreSQL stores any character but NUL
 Decimal = Annotated[decimal.Decimal, Field(strict=False)]
 Date = Annotated[date, Field(strict=False), BeforeValidator(_written_as("a date such as 2026-01-31"))]
@@ -27,6 +36,7 @@ Moment = Annotated[
     AwareDatetime,
     Field(strict=False),
     BeforeValidator(_written_as("a time with an offset, such as 2026-01-31T22:00:00Z")),
+    AfterValidator(_exist_in_utc),
 ]
 
 MAX_FIELDS = 1000  # to say of each that it is unknown would take seconds

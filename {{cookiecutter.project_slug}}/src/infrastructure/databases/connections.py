@@ -101,6 +101,8 @@ def _end_statement(context: ExceptionContext) -> None:
     adapted: Any = context.connection.connection.dbapi_connection
     try:
         adapted.run_async(_end_implicit_transaction)
+    except asyncpg.InFailedSQLTransactionError:
+        return  # that ends the statement, too
     except (OSError, *_ASYNCPG_ERRORS):
         _terminate(context.connection)
 

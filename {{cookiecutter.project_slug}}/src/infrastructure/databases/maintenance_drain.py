@@ -1,7 +1,8 @@
 """Knows when the window is quiet: nothing that began before it is in flight any more, in no worker.
 
 A worker connects, so that it is seen, then reads the row, then serves; here the row has been committed, then we look.
-So no worker is missed, except one without its control connection: that one has closed after `settling` seconds.
+So no worker is missed, except one without its control connection: that one has closed after `settling` seconds,
+and in as many has another, unless it is cut off; so it has to be quiet for that long.
 """
 
 import asyncio
@@ -50,13 +51,15 @@ class MaintenanceDrain:
         self._repository = repository
 
     async def wait(self, timeout: float, tell: Callable[[Look], None]) -> Look:  # noqa: ASYNC109 - there is a result
-        """The last look: a quiet one, after `settling` seconds at least, or what there was after `timeout` seconds."""
+        """The last look: after `settling` seconds in which all were quiet, or that after `timeout` seconds."""
         clock = asyncio.get_running_loop().time
-        began = clock()
+        began, quiet_since = clock(), float("inf")
         while True:
             look = await self._look()
             tell(look)
-            if not look.closed or clock() - began >= (self.settling if look.quiet else timeout):
+            now = clock()
+            quiet_since = min(quiet_since, now) if look.quiet else float("inf")
+            if not look.closed or now - quiet_since >= self.settling or (not look.quiet and now - began >= timeout):
                 return look
             await asyncio.sleep(LOOK_SECONDS)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import Insert, RowMapping, Table, Update, func, or_, select, text, update
+from sqlalchemy import Insert, RowMapping, Table, Update, func, or_, select, text, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from src.domain.ports import ServiceContextPort
@@ -33,8 +33,8 @@ class ServiceContextRepository(ServiceContextPort):
 
         return await self._database.read(query)
 
-    async def change(self, values: Mapping[str, Any], *, by: str) -> ServiceContext:
-        statement = self._statement(dict(values), by)
+    async def change(self, values: Mapping[str, Any], *, by: str, anew: bool = False) -> ServiceContext:
+        statement = self._statement(dict(values), by, anew=anew)
         if is_postgresql(self._url):
             row_as_json = func.to_jsonb(_TABLE.table_valued()).label("to_jsonb")
             changed = statement.returning(row_as_json).cte("changed")
@@ -46,8 +46,9 @@ class ServiceContextRepository(ServiceContextPort):
             row = (await session.execute(query)).mappings().one_or_none()
         return _context_of(row) if row else await self.current()
 
-    def _statement(self, values: dict[str, Any], by: str) -> Insert | Update:
-        differs = or_(*(_TABLE.c[name].is_distinct_from(value) for name, value in values.items() if name != "since"))
+    def _statement(self, values: dict[str, Any], by: str, *, anew: bool) -> Insert | Update:
+        other = [_TABLE.c[name].is_distinct_from(value) for name, value in values.items() if name != "since"]
+        differs = true() if anew else or_(*other)
         assignments = {**values, "version": _TABLE.c.version + 1, "updated_at": func.now(), "updated_by": by}
         if not values.get("maintenance"):
             return update(_TABLE).where(_TABLE.c.id == 1, _TABLE.c.maintenance, differs).values(assignments)
@@ -74,5 +75,9 @@ def context_of(row: str | Mapping[str, Any] | None) -> ServiceContext:
 
 
 def _moment(value: str | datetime | None) -> datetime | None:
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    """None as well for what Python has no datetime for: whether it is on must be known, whatever else is in the row."""
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:  # "infinity", or the year 10000
+        return None
     return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
