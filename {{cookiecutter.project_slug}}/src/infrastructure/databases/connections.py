@@ -1,6 +1,6 @@
 """What the pool does not know by itself: which of its PostgreSQL connections are dead, and when to let go of one.
 
-All of it without a query: a connection that works is not asked whether it does.
+A connection that works is never asked whether it does; only after a refused value something is sent on it.
 """
 
 import socket

@@ -75,7 +75,7 @@ def context_of(row: str | Mapping[str, Any] | None) -> ServiceContext:
 
 
 def _moment(value: str | datetime | None) -> datetime | None:
-    """None as well for what Python has no datetime for: whether it is on must be known, whatever else is in the row."""
+    """None as well for what Python has no datetime for: whether the window is on must be known all the same."""
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     except ValueError:  # "infinity", or the year 10000
