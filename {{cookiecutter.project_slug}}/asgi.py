@@ -1,7 +1,7 @@
 """`app` for an ASGI server: hypercorn asgi:app --config hypercorn.toml"""
 
-from src.worker import fail_with_master
+from chassis.runtime.server import refuse_worker_processes
 
-fail_with_master()  # before anything that can fail
+refuse_worker_processes()
 
 from src.app import app as app  # noqa: E402

@@ -1,8 +1,9 @@
-"""The application of this process: the only place where the environment is read."""
+"""The application of this process, and the only place where the environment is read."""
 
 import sys
 
-from src.config import Config, ConfigurationError
+from chassis.domain.exceptions import ConfigurationError
+from src.config import Config
 from src.create_app import create_app
 
 try:

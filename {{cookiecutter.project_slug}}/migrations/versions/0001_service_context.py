@@ -1,4 +1,4 @@
-"""The state that all instances share: the maintenance window
+"""Add the table of the maintenance window, which all instances share
 
 Revision: 0001_service_context
 Revises: nothing

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from chassis.domain.exceptions import ValidationError
+
 TITLE_LENGTH = 255
 
 
@@ -13,4 +15,14 @@ class Todo:
     description: str | None
     completed: bool
     created_at: datetime
-    updated_at: datetime
+    updated_at: datetime | None
+
+
+def require_title(title: str) -> None:
+    """Refuse a title without a visible character.
+
+    Raises:
+        ValidationError: the title is blank.
+    """
+    if not title.strip():
+        raise ValidationError({"title": "must not be blank"})

@@ -1,55 +1,98 @@
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 
 from dependency_injector.wiring import Provide, inject
-from quart import Blueprint, ResponseReturnValue, request
-from quart_schema import document_querystring, document_response, tag_blueprint, validate_request
+from pydantic import BaseModel, Field
+from quart import Blueprint, ResponseReturnValue
+from quart_schema import document_response, tag_blueprint, validate_querystring, validate_request
 
-from src.api.requests import given
-from src.api.responses import create_empty_response, create_response
-from src.api.schemas.page import PageSchema
-from src.api.schemas.todo import TodoCreateSchema, TodoQuery, TodoSchema, TodoUpdateSchema
+from chassis.http.responses import create_empty_response, create_response
+from chassis.http.schemas.body import BodySchema, Text, VisibleText, unset
+from chassis.http.schemas.page import ItemsSchema, PageQuery, PageSchema
+from src.domain.todo import TITLE_LENGTH
 from src.services.todo_service import TodoService
 
 blueprint = Blueprint("todo", __name__, url_prefix="/v1")
 tag_blueprint(blueprint, ["todo"])
 
-Service = Annotated[TodoService, Provide["todo_service"]]
+InjectedTodoService = Annotated[TodoService, Provide["todo_service"]]
+Title = Annotated[VisibleText, Field(max_length=TITLE_LENGTH)]
+
+
+class TodoSchema(BaseModel):
+    id: int
+    title: str
+    description: str | None
+    completed: bool
+    created_at: datetime
+    updated_at: datetime | None
+
+
+class TodoCreateSchema(BodySchema):
+    title: Title
+    description: Text | None = None
+    completed: bool = False
+
+
+class TodoUpdateSchema(BodySchema):
+    """A field that is left out stays as it is."""
+
+    title: Title = unset()
+    description: Text | None = unset()
+    completed: bool = unset()
+
+
+class TodoSplitSchema(BodySchema):
+    titles: list[Title] = Field(min_length=1, max_length=20)
+
+
+class TodoQuery(PageQuery):
+    title: Text | None = Field(default=None, description="Only todos with exactly this title.")
 
 
 @blueprint.post("/todo")
 @validate_request(TodoCreateSchema)
 @document_response(TodoSchema, HTTPStatus.CREATED)
 @inject
-async def create_todo(data: TodoCreateSchema, todo_service: Service) -> ResponseReturnValue:
-    return create_response(await todo_service.create(given(data)), TodoSchema, HTTPStatus.CREATED)
+async def create_todo(data: TodoCreateSchema, todo_service: InjectedTodoService) -> ResponseReturnValue:
+    return create_response(await todo_service.create(data.sent_values()), TodoSchema, HTTPStatus.CREATED)
 
 
 @blueprint.get("/todo/<int:todo_id>")
 @document_response(TodoSchema)
 @inject
-async def retrieve_todo(todo_id: int, todo_service: Service) -> ResponseReturnValue:
+async def retrieve_todo(todo_id: int, todo_service: InjectedTodoService) -> ResponseReturnValue:
     return create_response(await todo_service.get(todo_id), TodoSchema)
 
 
 @blueprint.get("/todo")
-@document_querystring(TodoQuery)
+@validate_querystring(TodoQuery)
 @document_response(PageSchema[TodoSchema])
 @inject
-async def list_todos(todo_service: Service) -> ResponseReturnValue:
-    return create_response(await todo_service.get_all(request.args), TodoSchema)
+async def list_todos(query_args: TodoQuery, todo_service: InjectedTodoService) -> ResponseReturnValue:
+    return create_response(await todo_service.get_all(query_args.params()), TodoSchema)
 
 
 @blueprint.patch("/todo/<int:todo_id>")
 @validate_request(TodoUpdateSchema)
 @document_response(TodoSchema)
 @inject
-async def update_todo(todo_id: int, data: TodoUpdateSchema, todo_service: Service) -> ResponseReturnValue:
-    return create_response(await todo_service.update(todo_id, given(data)), TodoSchema)
+async def update_todo(todo_id: int, data: TodoUpdateSchema, todo_service: InjectedTodoService) -> ResponseReturnValue:
+    return create_response(await todo_service.update(todo_id, data.sent_values()), TodoSchema)
 
 
 @blueprint.delete("/todo/<int:todo_id>")
 @inject
-async def delete_todo(todo_id: int, todo_service: Service) -> ResponseReturnValue:
+async def delete_todo(todo_id: int, todo_service: InjectedTodoService) -> ResponseReturnValue:
     await todo_service.delete(todo_id)
     return create_empty_response()
+
+
+@blueprint.post("/todo/<int:todo_id>/split")
+@validate_request(TodoSplitSchema)
+@document_response(ItemsSchema[TodoSchema], HTTPStatus.CREATED)
+@inject
+async def split_todo(todo_id: int, data: TodoSplitSchema, todo_service: InjectedTodoService) -> ResponseReturnValue:
+    parts = await todo_service.split(todo_id, data.titles)
+    return create_response({"items": parts}, ItemsSchema[TodoSchema], HTTPStatus.CREATED)

@@ -1,7 +1,5 @@
-"""Imports every model below, so that migrations see all of them."""
+"""Imports every model below, so that migrations and relationships know all of them."""
 
-from importlib import import_module
-from pkgutil import iter_modules
+from chassis.persistence.model import import_models
 
-for _module in iter_modules(__path__):
-    import_module(f"{__name__}.{_module.name}")
+import_models(__name__, __path__)

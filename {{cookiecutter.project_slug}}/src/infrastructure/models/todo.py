@@ -15,7 +15,7 @@ class TodoModel(ModelExtension):
     description: Mapped[str | None] = mapped_column(Text)
     completed: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
+    updated_at: Mapped[datetime | None] = mapped_column(onupdate=func.now())
 
     def __repr__(self) -> str:
         return self.repr(id=self.id, title=self.title, completed=self.completed)

@@ -1,1 +1,1 @@
-from src.infrastructure.repositories.repository import Repository as Repository
+from chassis.persistence.repository import Repository as Repository

@@ -1,19 +1,18 @@
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Select
 
 from src.domain.todo import Todo
 from src.infrastructure.models.todo import TodoModel
-from src.infrastructure.repositories.repository import Params, Repository
+from src.infrastructure.repositories import Repository
 
 
 class TodoRepository(Repository[Todo]):
     base_class = TodoModel
     entity_class = Todo
-    DEFAULT_NOT_FOUND_MESSAGE = "Todo was not found"
+    DEFAULT_NOT_FOUND_MESSAGE = "The requested todo was not found"
 
-    def _apply_query_params(self, query: Select[Any], query_params: Params) -> Select[Any]:
+    def _apply_query_params(self, query: Select[Any], query_params: Mapping[str, Any]) -> Select[Any]:
         title = self.get_query_param("title", query_params)
-        if title:
-            query = query.filter_by(title=title)
-        return query
+        return query.filter_by(title=title) if title else query

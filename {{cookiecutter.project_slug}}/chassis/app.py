@@ -1,0 +1,149 @@
+"""The application class, and the steps of which `create_app` consists."""
+
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import click
+from quart import Quart
+from quart_schema import Info
+
+import chassis.http.health
+import chassis.maintenance.routes
+from chassis.cli.database_commands import database_group
+from chassis.cli.settings_commands import register_settings_commands
+from chassis.config import PROJECT, ChassisConfig
+from chassis.dependency_container import ChassisContainer
+from chassis.http.asgi import ASGIApplication, Middleware
+from chassis.http.cors import register_cors
+from chassis.http.errors import Statuses, register_error_handlers
+from chassis.http.injection import check_injections
+from chassis.http.openapi import register_openapi
+from chassis.http.requests import JSONRequest
+from chassis.http.routing import find_blueprints, find_exempt_paths
+from chassis.maintenance.commands import register_maintenance_commands
+from chassis.maintenance.gate import MaintenanceGate
+from chassis.runtime.logging import configure_logging, create_access_log
+from chassis.runtime.shutdown import Drain, register_drain
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+CHASSIS_VIEWS = (chassis.http.health, chassis.maintenance.routes)
+
+
+class ChassisApp(Quart):
+    """Quart with a container, a drain and background tasks that outlive the transaction of their request."""
+
+    request_class = JSONRequest
+    container: ChassisContainer
+    views: ModuleType  # the package of the service's controllers
+    drain: Drain
+
+    def __init__(self, import_name: str, config: ChassisConfig, container: ChassisContainer) -> None:
+        configure_logging(config.LOG_LEVEL, config.LOG_FORMAT)
+        super().__init__(import_name, static_folder=None)
+        self.config.from_object(config)
+        self.url_map.strict_slashes = False
+        self.url_map.merge_slashes = False
+        self.container = container
+
+    @property
+    def in_flight(self) -> int:
+        """The number of requests, websockets and background tasks for which a maintenance window waits."""
+        return self.container.in_flight().count + len(self.background_tasks)
+
+    def wire(self) -> None:
+        """Inject providers of this container; of several applications in one process, the last one wins."""
+        self.container.wire(modules=CHASSIS_VIEWS, packages=[self.views])
+
+    def add_background_task(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """Start a task outside the transaction of the request, because it outlives the request."""
+        with self.container.database().outside_transaction():
+            super().add_background_task(func, *args, **kwargs)
+
+    def run(self, host: str | None = None, port: int | None = None, *args: Any, **kwargs: Any) -> None:
+        """Run the development server, for `quart run`; in debug mode, which shows source code, on loopback only."""
+        if kwargs.get("debug", self.debug) and host not in (None, *LOOPBACK):
+            sys.exit(f"Error: debug mode on {host} would show source code to strangers: leave out --debug or --host.")
+        super().run(host, port, *args, **kwargs)
+
+
+def register_errors(app: ChassisApp, config: ChassisConfig, statuses: Statuses) -> None:
+    """Answer every error in one shape, for browsers of other origins as well."""
+    register_cors(app, config.CORS_ORIGINS)
+    register_error_handlers(app, statuses)
+
+
+def register_views(app: ChassisApp, config: ChassisConfig, package: ModuleType) -> None:
+    """Register the blueprints of the chassis and those below `package`, inject into them, and document them.
+
+    Raises:
+        ConfigurationError: a view cannot be injected, see `check_injections`.
+    """
+    for module in CHASSIS_VIEWS:
+        app.register_blueprint(module.blueprint)
+    for blueprint in find_blueprints(package):
+        app.register_blueprint(blueprint)
+    check_injections(app, [package], app.container.providers)
+    app.views = package
+    app.wire()
+    info = Info(title=config.SERVICE_NAME, version=PROJECT["version"], description=PROJECT["description"])
+    register_openapi(app, info=info, prefix=config.SERVICE_PREFIX, served=config.serves_docs)
+
+
+def register_commands(app: ChassisApp, config: ChassisConfig, commands: Sequence[click.Command]) -> None:
+    app.cli.add_command(database_group(config.SQLALCHEMY_DATABASE_URI))
+    register_settings_commands(app, config, config.SQLALCHEMY_DATABASE_URI)
+    register_maintenance_commands(app, app.container.window_operator)
+    for command in commands:
+        app.cli.add_command(command)
+
+
+def maintenance_gate(app: ChassisApp, config: ChassisConfig) -> Middleware:
+    return partial(
+        MaintenanceGate,
+        state=app.container.maintenance_state(),
+        in_flight=app.container.in_flight(),
+        exempt=[config.served_prefix + path for path in find_exempt_paths(app)],
+        retry_after=config.MAINTENANCE_RETRY_AFTER,
+        origins=config.CORS_ORIGINS,
+    )
+
+
+def access_log(config: ChassisConfig) -> Callable[..., None] | None:
+    return create_access_log(config.LOG_LEVEL, config.LOG_FORMAT) if config.ACCESS_LOG else None
+
+
+def add_middleware(app: ChassisApp, middleware: Sequence[Middleware]) -> None:
+    """Wrap the application; the first middleware of the sequence sees a request first."""
+    framework: Any = app.asgi_app
+    asgi_app: ASGIApplication = framework
+    for wrap in reversed(middleware):
+        asgi_app = wrap(asgi_app)
+    app.asgi_app = asgi_app  # type: ignore[method-assign, assignment]
+
+
+@asynccontextmanager
+async def chassis_lifespan(app: ChassisApp) -> AsyncIterator[None]:
+    """Watch the maintenance window and take SIGTERM over; close the database at the end."""
+    try:
+        async with app.container.service_context_watcher().running(lambda: app.in_flight):
+            app.drain.handle_sigterm()
+            yield
+    finally:
+        await app.container.database().close()
+
+
+def register_lifespan(
+    app: ChassisApp, config: ChassisConfig, lifespan: Callable[[], AbstractAsyncContextManager[None]]
+) -> None:
+    """Enter `lifespan` before the first request, and leave it after the last one."""
+    app.drain = Drain(config.SHUTDOWN_DRAIN_SECONDS, app.container.in_flight().stop_sockets)
+    register_drain(app, app.drain)
+
+    @app.while_serving
+    async def serve() -> AsyncGenerator[None, None]:
+        async with lifespan():
+            yield

@@ -1,0 +1,157 @@
+"""The settings that every service has: from the environment first, then from `.env`."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
+from sqlalchemy import URL
+
+from chassis.domain.exceptions import ConfigurationError
+from chassis.persistence.url import parse_url
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+Value = Any  # whatever the environment or a test gives for a setting
+DatabaseURL = Annotated[
+    URL, NoDecode, BeforeValidator(lambda value: value if isinstance(value, URL) else parse_url(value))
+]
+Seconds = Annotated[float, Field(gt=0)]
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]-]+")
+
+
+class ChassisConfig(BaseSettings):
+    """`.env.example` explains each setting. Inherit it and add the settings of the service, in upper case."""
+
+    model_config = SettingsConfigDict(
+        env_file=ROOT / ".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        arbitrary_types_allowed=True,
+        hide_input_in_errors=True,
+    )
+
+    APP_ENV: Literal["development", "testing", "production"] = "production"
+    SERVICE_NAME: str = Field(default=PROJECT["name"], min_length=1)
+    SQLALCHEMY_DATABASE_URI: DatabaseURL
+    DATABASE_POOL_SIZE: int = Field(default=10, ge=1)
+    DATABASE_POOL_TIMEOUT: Seconds = 5.0
+    DATABASE_CONNECT_TIMEOUT: Seconds = 2.0
+    DATABASE_STATEMENT_TIMEOUT: Seconds = 10.0
+    SERVICE_PREFIX: str = ""
+    API_DOCS: bool | None = None
+    PROXY_HOPS: int = Field(default=0, ge=0)
+    LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    LOG_FORMAT: Literal["console", "json"] = "json"
+    ACCESS_LOG: bool = True
+    CORS_ORIGINS: Annotated[tuple[str, ...], NoDecode] = ()
+    MAINTENANCE_TOKEN: SecretStr | None = None
+    MAINTENANCE_POLL_SECONDS: Seconds = 2.0
+    MAINTENANCE_RETRY_AFTER: int = Field(default=60, ge=1)
+    MAINTENANCE_ON_UNKNOWN: Literal["closed", "open"] = "closed"
+    SHUTDOWN_DRAIN_SECONDS: float = Field(default=5.0, ge=0)
+    MAX_CONTENT_LENGTH: int = Field(default=1024 * 1024, ge=1)
+    BODY_TIMEOUT: Seconds = 60.0
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _strip(cls, value: Value) -> Value:
+        """A secret that was made from a file ends with a line break."""
+        return value.strip() if isinstance(value, str) else value
+
+    @field_validator("MAINTENANCE_TOKEN")
+    @classmethod
+    def _require_header_value(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch("[!-~]{16,}", value.get_secret_value()):
+            msg = "must be at least 16 characters, printable ASCII without spaces, as a header has to carry it"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("SERVICE_PREFIX")
+    @classmethod
+    def _normalize_prefix(cls, value: str) -> str:
+        """`/example/` and `example` are the same: `/example`."""
+        path = "/".join(part for part in value.split("/") if part)
+        if any(character.isspace() or character in "?#%" for character in path):
+            msg = "must be a plain path such as example or team/example"
+            raise ValueError(msg)
+        return f"/{path}" if path else ""
+
+    @field_validator("CORS_ORIGINS", mode="before")
+    @classmethod
+    def _split_origins(cls, value: Value) -> Value:
+        return [origin.strip() for origin in value.split(",") if origin.strip()] if isinstance(value, str) else value
+
+    @field_validator("CORS_ORIGINS")
+    @classmethod
+    def _require_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """A browser sends scheme, host and port, and nothing else would ever match: RFC 6454, section 6.1."""
+        for origin in value:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                msg = f"has {origin!r}, which is not an origin such as https://app.example.com"
+                raise ValueError(msg)
+        return value
+
+    @property
+    def serves_docs(self) -> bool:
+        """A map of the API is for those who build on it; in production it must be asked for."""
+        return self.APP_ENV != "production" if self.API_DOCS is None else self.API_DOCS
+
+    @property
+    def served_prefix(self) -> str:
+        """Tests ask for paths without the prefix."""
+        return "" if self.APP_ENV == "testing" else self.SERVICE_PREFIX
+
+    @property
+    def open_when_unknown(self) -> bool:
+        return self.MAINTENANCE_ON_UNKNOWN == "open"
+
+    @property
+    def maintenance_token(self) -> str | None:
+        return self.MAINTENANCE_TOKEN.get_secret_value() if self.MAINTENANCE_TOKEN else None
+
+    @property
+    def allows_maintenance_without_token(self) -> bool:
+        """On the machine of a developer a plain curl may switch the maintenance window."""
+        return self.APP_ENV != "production"
+
+    @classmethod
+    def load(cls, **settings: Value) -> Self:
+        """Read the environment and `.env`; arguments take precedence.
+
+        Raises:
+            ConfigurationError: a setting is missing, wrong or misspelt; there is one sentence for each.
+        """
+        cls._refuse_misspelt_names(settings.get("_env_file", cls.model_config["env_file"]))
+        try:
+            return cls(**settings)
+        except ValidationError as error:
+            raise ConfigurationError(" ".join(_describe(dict(details)) for details in error.errors())) from None
+
+    @classmethod
+    def _refuse_misspelt_names(cls, env_file: Value) -> None:
+        """`.env` may hold settings of other programs, but a name that is almost one of ours is a mistake."""
+        for name in map(str.upper, DotEnvSettingsSource(cls, env_file=env_file).env_vars):
+            near = get_close_matches(name, cls.model_fields, n=1, cutoff=0.85)
+            if near and name not in cls.model_fields:
+                msg = f".env has {name}, which is not a setting: do you mean {near[0]}?"
+                raise ConfigurationError(msg)
+
+
+def _describe(details: Mapping[str, Any]) -> str:
+    name = ".".join(str(part) for part in details["loc"])
+    if details["type"] == "missing" and name == "SQLALCHEMY_DATABASE_URI":
+        return (
+            f"{name} is not set: put it into the environment or into .env, "
+            "for instance postgresql://user:password@localhost:5432/database; "
+            '`make run` brings a PostgreSQL of its own, `eval "$(make postgres)"` starts it for this shell.'
+        )
+    if details["type"] == "missing":
+        return f"{name} is not set: put it into the environment or into .env."
+    return f"{name} {details['msg'].removeprefix('Value error, ').replace('Input should', 'should')}."

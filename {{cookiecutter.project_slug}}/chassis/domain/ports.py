@@ -1,0 +1,53 @@
+"""Protocols for what the chassis needs from outside its inner layers."""
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, TypeVar
+
+from chassis.domain.pagination import Page
+
+Entity = TypeVar("Entity")
+Key = Any  # the type of a model's primary key
+Params = Mapping[str, Any]  # names of columns or filters, and values of any type
+
+
+class RepositoryPort(Protocol[Entity]):
+    """A collection of entities. A call on its own is complete: when it returns, what it wrote has been committed."""
+
+    def transaction(self) -> AbstractAsyncContextManager[None]:
+        """Make all calls inside, of whichever repository, one transaction.
+
+        Commits on a clean exit, rolls back on any exception.
+        """
+        ...
+
+    async def create(self, data: Params) -> Entity: ...
+
+    async def update(self, object_id: Key, data: Params) -> Entity: ...
+
+    async def delete(self, object_id: Key) -> None: ...
+
+    async def delete_all(self, query_params: Params) -> int: ...
+
+    async def get(self, object_id: Key) -> Entity: ...
+
+    async def find(self, query_params: Params) -> Entity: ...
+
+    async def exists(self, query_params: Params) -> bool: ...
+
+    async def count(self, query_params: Params) -> int: ...
+
+    async def get_all(self, query_params: Params) -> Page[Entity]: ...
+
+
+class Readiness(Protocol):
+    async def check(self) -> None:
+        """Return when requests can be served; otherwise raise `UnavailableError` with the reason."""
+        ...
+
+
+class MaintenanceWindow(Protocol):
+    """The maintenance window as far as the rest of the service needs to know it."""
+
+    @property
+    def active(self) -> bool: ...

@@ -1,0 +1,46 @@
+"""Probes: liveness never asks the database, or a slow database would restart every instance."""
+
+from http import HTTPStatus
+from typing import Annotated, Literal
+
+from dependency_injector.wiring import Provide, inject
+from pydantic import BaseModel
+from quart import Blueprint, ResponseReturnValue
+from quart_schema import document_response, tag_blueprint
+
+from chassis.domain.ports import MaintenanceWindow, Readiness
+from chassis.http.responses import create_response
+from chassis.http.routing import maintenance_exempt
+from chassis.http.schemas.problem import ProblemSchema
+
+blueprint = Blueprint("health", __name__, url_prefix="/health")
+tag_blueprint(blueprint, ["health"])
+
+
+class HealthSchema(BaseModel):
+    status: Literal["ok"]
+
+
+class ReadinessSchema(HealthSchema):
+    maintenance: bool
+
+
+@blueprint.get("/live")
+@maintenance_exempt
+@document_response(HealthSchema)
+async def live() -> ResponseReturnValue:
+    return create_response({"status": "ok"}, HealthSchema)
+
+
+@blueprint.get("/ready")
+@maintenance_exempt
+@document_response(ReadinessSchema)
+@document_response(ProblemSchema, HTTPStatus.SERVICE_UNAVAILABLE)
+@inject
+async def ready(
+    readiness: Annotated[Readiness, Provide["readiness"]],
+    maintenance_window: Annotated[MaintenanceWindow, Provide["maintenance_state"]],
+) -> ResponseReturnValue:
+    """The database is reachable and migrated; maintenance is no reason to restart an instance."""
+    await readiness.check()
+    return create_response({"status": "ok", "maintenance": maintenance_window.active}, ReadinessSchema)

@@ -1,0 +1,31 @@
+"""The service prefix: everything is served below one path, and a path outside it is refused."""
+
+from chassis.http.asgi import ASGIApplication, Receive, Scope, Send, discard_body, refuse
+
+NOT_FOUND_MESSAGE = b"This url does not belong to the app."  # what the Flask template answered
+
+
+class ServicePrefixMiddleware:
+    """Serves an application below a prefix: `/example/health/live` reaches it as `/health/live`.
+
+    As the ASGI specification has it, `path` keeps the prefix and `root_path` names it:
+    https://asgi.readthedocs.io/en/latest/specs/www.html#http-connection-scope
+    """
+
+    def __init__(self, app: ASGIApplication, prefix: str) -> None:
+        """`prefix` is empty, or starts with a slash and does not end with one."""
+        self._app = app
+        self._prefix = prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" or not self._prefix:
+            await self._app(scope, receive, send)
+            return
+        root_path = scope.get("root_path", "") + self._prefix
+        if scope["path"] == root_path:
+            scope = {**scope, "path": f"{root_path}/"}
+        if scope["path"].startswith(f"{root_path}/"):
+            await self._app({**scope, "root_path": root_path}, receive, send)
+            return
+        await discard_body(scope, receive)
+        await refuse(scope, send, 404, [(b"content-type", b"text/plain; charset=utf-8")], NOT_FOUND_MESSAGE)

@@ -1,0 +1,58 @@
+"""Every request and every websocket has an id and one line in the log, refused ones included."""
+
+import re
+import time
+from collections.abc import Callable
+from uuid import uuid4
+
+from structlog.contextvars import bind_contextvars, reset_contextvars
+
+from chassis.http.asgi import BEGINS_RESPONSE, ASGIApplication, Message, Receive, Scope, Send, get_header
+
+SWITCHING_PROTOCOLS = 101
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+
+
+class RequestLogMiddleware:
+    """Answers the id as `X-Request-ID` and binds it to all log lines of the request.
+
+    The access line has no query string, which may hold personal data.
+    Its `status` is null if the client left before the response began.
+    """
+
+    def __init__(self, app: ASGIApplication, log: Callable[..., None] | None) -> None:
+        """`log` writes the access line; with None there are ids only."""
+        self._app = app
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        request_id = _caller_id(scope) or uuid4().hex
+        started = time.perf_counter()
+        status: int | None = None
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] in BEGINS_RESPONSE or message["type"] == "websocket.accept":
+                status = message.get("status", SWITCHING_PROTOCOLS)
+                headers = [*(message.get("headers") or ()), (b"x-request-id", request_id.encode())]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        tokens = bind_contextvars(request_id=request_id)
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            if self._log is not None:
+                method, path = scope.get("method", "GET"), scope["path"]
+                milliseconds = round((time.perf_counter() - started) * 1000, 2)
+                self._log("request", method=method, path=path, status=status, milliseconds=milliseconds)
+            reset_contextvars(**tokens)
+
+
+def _caller_id(scope: Scope) -> str | None:
+    """Return the caller's id if it can be logged unchanged."""
+    value = get_header(scope, b"x-request-id").decode("latin-1")
+    return value if REQUEST_ID.fullmatch(value) else None

@@ -1,0 +1,130 @@
+"""The gate refuses requests with 503 during a maintenance window, before the application sees them."""
+
+import time
+from collections.abc import Iterable
+from datetime import datetime
+
+import structlog
+
+from chassis.http.asgi import (
+    ASGIApplication,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    discard_body,
+    get_header,
+    is_preflight,
+    refuse,
+)
+from chassis.http.cors import EXPOSED_HEADERS
+from chassis.http.problems import PROBLEM_TYPE, problem_body
+from chassis.http.schemas.problem import ProblemSchema
+from chassis.maintenance.in_flight import InFlight
+from chassis.maintenance.service_context import ServiceContext
+from chassis.maintenance.state import MaintenanceState
+
+MESSAGE = "Service is currently enduring maintenance"  # what the Flask template answered
+UNKNOWN = "Whether there is maintenance is unknown: the database has not answered yet"
+ABOUT_TO_STOP = "The service is about to stop."
+MAX_COUNTDOWN = 3600  # seconds
+
+log = structlog.get_logger(__name__)
+
+
+class MaintenanceProblemSchema(ProblemSchema):
+    """The 503 of a maintenance window; `message` is the member of the Flask template."""
+
+    message: str
+    since: datetime | None
+    expected_end: datetime | None
+
+
+class MaintenanceGate:
+    """Costs one look at a boolean in memory and one count per request: no query, no I/O and no task."""
+
+    def __init__(
+        self,
+        app: ASGIApplication,
+        state: MaintenanceState,
+        in_flight: InFlight,
+        *,
+        exempt: Iterable[str],
+        retry_after: int,
+        origins: Iterable[str] = (),
+    ) -> None:
+        """`exempt` are exact paths, `retry_after` is in seconds, `origins` may read the refusal in a browser."""
+        self._app = app
+        self._state = state
+        self._in_flight = in_flight
+        self._exempt = frozenset(path for each in exempt for path in (each, f"{each}/"))
+        self._retry_after = retry_after
+        self._origins = frozenset(origin.encode() for origin in origins)
+        self._is_closed = False
+        self._follow_state()
+        state.subscribe(self._follow_state)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        exempt = kind == "lifespan" or scope["path"].removeprefix(scope.get("root_path", "")) in self._exempt
+        if exempt or (self._is_closed and is_preflight(scope)):  # a preflight asks for headers only
+            await self._app(scope, receive, send)
+            return
+        if self._is_closed:
+            await discard_body(scope, receive)
+            await refuse(scope, send, 503, self._headers(scope), self._body)
+            return
+        if kind == "websocket" and self._in_flight.stopping:  # another instance accepts it
+            body = problem_body(503, ABOUT_TO_STOP, scope["path"])
+            await refuse(scope, send, 503, _headers(retry_after=1), body.encode())
+            return
+        self._in_flight.count += 1
+        try:
+            if kind == "websocket":
+                await self._in_flight.serve_socket(self._app, scope, receive, send)
+            else:
+                await self._app(scope, receive, send)
+        finally:
+            self._in_flight.count -= 1
+
+    def _follow_state(self) -> None:
+        """Open or close the gate, and prepare its refusal once per change."""
+        was_closed, self._is_closed = self._is_closed, self._state.gate_closed
+        context = self._state.context
+        if self._is_closed != was_closed and self._state.known:
+            log.info(
+                "maintenance gate closed" if self._is_closed else "maintenance gate opened", version=context.version
+            )
+        self._body = _refusal_body(context, known=self._state.known).encode()
+        self._expected_end = context.expected_end.timestamp() if context.expected_end else None
+        if self._is_closed:
+            self._in_flight.close_sockets("maintenance")
+
+    def _headers(self, scope: Scope) -> Headers:
+        seconds = int(self._expected_end - time.time()) if self._expected_end else 0
+        headers = _headers(retry_after=min(seconds, MAX_COUNTDOWN) if seconds > 0 else self._retry_after)
+        if self._state.known:
+            headers.append((b"x-maintenance-mode", b"1"))
+        if self._origins:
+            headers.append((b"vary", b"Origin"))
+            origin = get_header(scope, b"origin")
+            if origin in self._origins or (origin and b"*" in self._origins):
+                headers.append((b"access-control-allow-origin", origin))
+                headers.append((b"access-control-expose-headers", ", ".join(EXPOSED_HEADERS).encode()))
+        return headers
+
+
+def _headers(*, retry_after: int) -> Headers:
+    values = {b"content-type": PROBLEM_TYPE, b"cache-control": "no-store", b"retry-after": str(retry_after)}
+    return [(name, value.encode()) for name, value in values.items()]
+
+
+def _refusal_body(context: ServiceContext, *, known: bool) -> str:
+    return problem_body(
+        503,
+        (context.message or MESSAGE) if known else UNKNOWN,
+        schema=MaintenanceProblemSchema,
+        message=MESSAGE if known else UNKNOWN,
+        since=context.since,
+        expected_end=context.expected_end,
+    )

@@ -1,0 +1,79 @@
+"""All log lines, those of libraries included, have one form: readable in development, JSON in production."""
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from structlog.types import Processor
+
+_CONTEXT_AND_TIME: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+_SHARED: list[Processor] = [
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.ExtraAdder(),
+    *_CONTEXT_AND_TIME,
+]
+_JSON = json.JSONEncoder(default=repr)  # `json.dumps` with a default would make one for each call
+
+
+def configure_logging(level: str, log_format: str) -> None:
+    """Set up logging for this process; `log_format` is console or json. A second call replaces the first."""
+    structlog.configure(
+        processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=_SHARED,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderer(log_format)],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    logging.captureWarnings(capture=True)
+
+
+def create_access_log(level: str, log_format: str) -> "AccessLog | None":
+    """Return None if the level is above INFO, which is that of access lines."""
+    if logging.getLevelName(level) > logging.INFO:
+        return None
+    return AccessLog([*_CONTEXT_AND_TIME, _renderer(log_format)[-1]])
+
+
+class AccessLog:
+    """Writes the same lines as the loggers, which would cost more than the line itself.
+
+    As with them, a line that cannot be written does not fail the request.
+    """
+
+    def __init__(self, processors: Sequence[Processor]) -> None:
+        self._processors = processors
+
+    def __call__(self, event: str, **fields: object) -> None:
+        line: Any = {"event": event, **fields, "level": "info", "logger": "access"}
+        for processor in self._processors:
+            line = processor(None, "info", line)
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"{line}\n")
+
+
+def _renderer(log_format: str) -> list[Processor]:
+    """Tracebacks have no local variables, which may hold passwords."""
+    if log_format == "json":
+        tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        return [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer(_to_json)]
+    return [
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+    ]
+
+
+def _to_json(event: Any, **_: object) -> str:  # noqa: ANN401 - an event dictionary
+    return _JSON.encode(event)

@@ -1,0 +1,72 @@
+"""On SIGTERM the application drains before its server stops.
+
+A server that closes idle connections at once loses requests that are on their way over one of them.
+So for a while the application goes on serving, is not ready any more, and asks clients to reconnect:
+a proxy turns to other instances. Then the server stops and waits for requests in flight.
+"""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+from quart import Quart, Response, request
+
+from chassis.domain.exceptions import UnavailableError
+
+log = structlog.get_logger(__name__)
+
+
+class Drain:
+    """The time from SIGTERM until the server stops listening, `seconds` later."""
+
+    def __init__(self, seconds: float, on_begin: Callable[[], None]) -> None:
+        self._seconds = seconds
+        self._on_begin = on_begin
+        self._end: float | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._end is not None
+
+    def begin(self) -> None:
+        if self._end is None:
+            self._end = time.monotonic() + self._seconds
+            log.info("draining", seconds=self._seconds)
+            logging.getLogger("asyncio").addFilter(_is_not_cancellation)
+            self._on_begin()
+
+    def handle_sigterm(self) -> None:
+        """Take SIGTERM over from a server, which is stopped by SIGINT later; without a server, leave it alone."""
+        if callable(signal.getsignal(signal.SIGTERM)):
+            loop = asyncio.get_running_loop()
+            with suppress(RuntimeError, ValueError):  # on Windows, and outside the main thread
+                loop.add_signal_handler(signal.SIGTERM, self._begin_and_stop, loop)
+
+    def _begin_and_stop(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self.is_running:
+            loop.call_later(self._seconds, signal.raise_signal, signal.SIGINT)
+        self.begin()
+
+
+def register_drain(app: Quart, drain: Drain) -> None:
+    """While draining, fail the readiness probe and close each connection after its response."""
+
+    @app.before_request
+    async def _before() -> None:
+        if drain.is_running and request.endpoint == "health.ready":
+            raise UnavailableError("The service is about to stop.")
+
+    @app.after_request
+    async def _after(response: Response) -> Response:
+        if drain.is_running and request.http_version.startswith("1"):
+            response.headers["Connection"] = "close"
+        return response
+
+
+def _is_not_cancellation(record: logging.LogRecord) -> bool:
+    """asyncio on Python 3.11 logs the cancellation of what is still open at the end as an error."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))

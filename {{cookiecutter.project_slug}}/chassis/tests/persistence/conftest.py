@@ -1,0 +1,56 @@
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+
+from chassis.persistence.database import Database
+from chassis.tests.persistence.samples import PetRepository, Sample, UserRepository
+
+
+@pytest.fixture(name="sample_tables", scope="session")
+async def _sample_tables(migrated_database: Database) -> AsyncIterator[None]:
+    async with migrated_database.engine.connect() as connection:
+        await connection.run_sync(Sample.metadata.create_all)
+    yield
+    async with migrated_database.engine.connect() as connection:
+        await connection.run_sync(Sample.metadata.drop_all)
+
+
+@pytest.fixture(name="users")
+async def _users(database: Database, sample_tables: None) -> UserRepository:
+    async with database.engine.connect() as connection:
+        for table in reversed(Sample.metadata.sorted_tables):
+            await connection.execute(table.delete())
+    return UserRepository(database)
+
+
+@pytest.fixture(name="pets")
+def _pets(database: Database, users: UserRepository) -> PetRepository:
+    return PetRepository(database)
+
+
+@pytest.fixture(name="sent")
+async def _sent(database: Database) -> AsyncIterator[list[str]]:
+    """The first word of all that is sent: statements from SQLAlchemy's event, BEGIN and COMMIT from asyncpg's log."""
+    await database.close()  # connections from before have no logger
+    engine, sent = database.engine.sync_engine, list[str]()
+
+    def log_transactions(connection: Any, _record: object) -> None:  # noqa: ANN401
+        connection.driver_connection.add_query_logger(lambda record: sent.append(_first_word(record.query)))
+
+    def log_statements(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        sent.append(_first_word(statement))
+
+    event.listen(engine, "connect", log_transactions)
+    event.listen(engine, "before_cursor_execute", log_statements)
+    async with database.session() as session:
+        await session.execute(text("SELECT 1"))
+    sent.clear()
+    yield sent
+    event.remove(engine, "connect", log_transactions)
+    event.remove(engine, "before_cursor_execute", log_statements)
+
+
+def _first_word(statement: str) -> str:
+    return statement.split()[0].rstrip(";")

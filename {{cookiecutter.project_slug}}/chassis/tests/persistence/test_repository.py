@@ -1,0 +1,186 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Select
+from sqlalchemy.orm.exc import DetachedInstanceError
+from werkzeug.datastructures import MultiDict
+
+from chassis.domain.exceptions import ConflictError, NotFoundError, ValidationError
+from chassis.domain.ports import Params
+from chassis.tests.persistence.samples import PetRepository, User, UserRepository
+
+
+async def test_creates_reads_updates_and_deletes(users: UserRepository) -> None:
+    user = await users.create({"name": "a"})
+
+    updated = await users.update(user.id, {"name": "b"})
+    read = await users.get(user.id)
+    await users.delete(user.id)
+
+    assert (user.name, updated.name, read.name) == ("a", "b", "b")
+    assert not await users.exists()
+
+
+@pytest.mark.parametrize("operation", ["get", "delete"])
+async def test_what_does_not_exist_is_not_found(users: UserRepository, operation: str) -> None:
+    with pytest.raises(NotFoundError, match="User was not found"):
+        await getattr(users, operation)(0)
+
+
+async def test_an_update_of_what_does_not_exist_is_not_found(users: UserRepository) -> None:
+    with pytest.raises(NotFoundError):
+        await users.update(0, {"name": "a"})
+    with pytest.raises(NotFoundError):
+        await users.update(0, {})
+
+
+async def test_finds_counts_and_deletes_what_matches(users: UserRepository) -> None:
+    for name in "abc":
+        await users.create({"name": name})
+
+    assert (await users.find({"name": "b"})).name == "b"
+    assert (await users.find()).name == "a"
+    assert (await users.count({"name": "b"}), await users.count()) == (1, 3)
+    assert (await users.exists({"name": "b"}), await users.exists({"name": "x"})) == (True, False)
+    assert await users.delete_all({"name": "b"}) == 1
+    assert await users.delete_all() == 2
+    with pytest.raises(NotFoundError):
+        await users.find()
+
+
+@pytest.mark.parametrize("operation", ["delete_all", "exists", "count", "find"])
+async def test_what_a_repository_does_not_filter_by_is_a_mistake_that_names_it(
+    users: UserRepository, operation: str
+) -> None:
+    await users.create({"name": "a"})
+
+    with pytest.raises(TypeError, match="UserRepository does not filter by age, nmae"):
+        await getattr(users, operation)({"name": "a", "nmae": "a", "age": 1})
+
+    assert await users.count() == 1
+
+
+async def test_everything_is_deleted_only_without_parameters(users: UserRepository) -> None:
+    await users.create({"name": "a"})
+
+    with pytest.raises(TypeError, match="narrows nothing"):
+        await users.delete_all({"name": ""})
+
+    assert await users.count() == 1
+    assert await users.delete_all() == 1
+
+
+@pytest.mark.parametrize("operation", ["exists", "count", "find"])
+async def test_what_asks_for_a_page_is_no_filter(users: UserRepository, operation: str) -> None:
+    await users.create({"name": "a"})
+
+    assert await getattr(users, operation)({"page": 1, "per_page": 10, "itemized": False, "itemize": False})
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda params: params.get("name"),
+        lambda params: params["name"],
+        lambda params: "name" in params and "a",
+        lambda params: dict(params)["name"],
+        lambda params: {**params}["name"],
+    ],
+)
+async def test_a_filter_may_read_its_parameter_in_any_way(users: UserRepository, read: Callable[[Params], str]) -> None:
+    class Users(UserRepository):
+        def _apply_query_params(self, query: Select[Any], query_params: Params) -> Select[Any]:
+            return query.filter_by(name=read(query_params))
+
+    await users.create({"name": "a"})
+    await users.create({"name": "b"})
+
+    assert await Users(users.database).delete_all({"name": "a"}) == 1
+
+
+async def test_a_list_ignores_what_a_client_makes_up(users: UserRepository) -> None:
+    await users.create({"name": "a"})
+    query_string = MultiDict([("name", "a"), ("nmae", "b"), ("page", "1")])
+
+    assert (await users.get_all(query_string)).total == 1
+    assert (await users.get_all({"itemized": "true", "nmae": "b"})).total == 1
+
+
+async def test_pages_are_ordered_by_id(users: UserRepository) -> None:
+    for number in range(12):
+        await users.create({"name": str(number)})
+    await users.update((await users.find({"name": "0"})).id, {"name": "first"})
+
+    first, second = await users.get_all(), await users.get_all({"page": "2", "per_page": "10"})
+
+    assert [user.name for user in first.items] == ["first", *map(str, range(1, 10))]
+    assert [user.name for user in second.items] == ["10", "11"]
+    assert (second.total, second.page, second.per_page) == (12, 2, 10)
+
+
+async def test_an_itemized_list_ends_at_its_ceiling(users: UserRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(UserRepository, "MAX_ITEMIZED", 2)
+    for name in "ab":
+        await users.create({"name": name})
+    assert len((await users.get_all({"itemized": "true"})).items) == 2
+
+    await users.create({"name": "c"})
+
+    with pytest.raises(ValidationError, match="ask for pages"):
+        await users.get_all({"itemize": True})
+
+
+async def test_a_duplicate_is_a_conflict_that_names_the_field(users: UserRepository) -> None:
+    await users.create({"name": "a"})
+
+    with pytest.raises(ConflictError) as raised:
+        await users.create({"name": "a"})
+
+    assert raised.value.message == {"name": "already exists"}
+
+
+async def test_a_reference_to_nothing_is_a_conflict(pets: PetRepository) -> None:
+    with pytest.raises(ConflictError, match="refers to"):
+        await pets.create({"owner_id": 0})
+
+
+async def test_what_is_referred_to_cannot_be_deleted(users: UserRepository, pets: PetRepository) -> None:
+    user = await users.create({"name": "a"})
+    await pets.create({"owner_id": user.id})
+
+    with pytest.raises(ConflictError, match="referred to"):
+        await users.delete(user.id)
+
+
+async def test_a_missing_value_is_our_mistake(users: UserRepository) -> None:
+    with pytest.raises(Exception, match="null value in column"):
+        await users.create({})
+
+
+@pytest.mark.parametrize("value", ["x" * 51, "\x00"])
+async def test_a_value_that_cannot_be_stored_is_invalid(users: UserRepository, value: str) -> None:
+    with pytest.raises(ValidationError):
+        await users.create({"name": value})
+
+
+async def test_an_id_out_of_range_is_invalid(users: UserRepository) -> None:
+    with pytest.raises(ValidationError):
+        await users.get(2**70)
+
+
+async def test_an_unknown_column_is_a_mistake_that_names_it(users: UserRepository) -> None:
+    with pytest.raises(TypeError, match="User has no column nmae"):
+        await users.create({"nmae": "a"})
+
+
+async def test_no_lazy_load_leaves_a_repository(users: UserRepository) -> None:
+    async with users.transaction():
+        user = await users.create({"name": "a"})
+
+        with pytest.raises(DetachedInstanceError):
+            _ = user.pets
+
+
+def test_a_model_has_a_readable_repr() -> None:
+    assert repr(User(id=1, name="a")) == "<User(id=1, name='a')>"

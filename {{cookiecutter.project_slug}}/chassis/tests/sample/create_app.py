@@ -1,0 +1,44 @@
+"""An application of the chassis alone: its tests do not depend on what a service is about."""
+
+from functools import partial
+
+from chassis.app import (
+    ChassisApp,
+    access_log,
+    add_middleware,
+    chassis_lifespan,
+    maintenance_gate,
+    register_commands,
+    register_errors,
+    register_lifespan,
+    register_views,
+)
+from chassis.config import ChassisConfig
+from chassis.dependency_container import ChassisContainer
+from chassis.http.asgi import Middleware
+from chassis.http.malformed_requests import MalformedRequestMiddleware
+from chassis.http.prefix import ServicePrefixMiddleware
+from chassis.http.proxy_headers import ProxyHeadersMiddleware
+from chassis.http.request_log import RequestLogMiddleware
+from chassis.http.security_headers import SecurityHeadersMiddleware
+from chassis.http.unread_bodies import UnreadBodyMiddleware
+from chassis.tests.sample import controllers
+
+
+def create_app(config: ChassisConfig) -> ChassisApp:
+    app = ChassisApp("sample", config, ChassisContainer(config=config))
+    register_errors(app, config, {})
+    register_views(app, config, controllers)
+    register_commands(app, config, [])
+    middleware: list[Middleware] = [
+        partial(ProxyHeadersMiddleware, hops=config.PROXY_HOPS),
+        partial(RequestLogMiddleware, log=access_log(config)),
+        SecurityHeadersMiddleware,
+        MalformedRequestMiddleware,
+        maintenance_gate(app, config),
+        partial(ServicePrefixMiddleware, prefix=config.served_prefix),
+        UnreadBodyMiddleware,
+    ]
+    add_middleware(app, middleware)
+    register_lifespan(app, config, partial(chassis_lifespan, app))
+    return app
