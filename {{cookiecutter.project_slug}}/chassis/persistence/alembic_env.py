@@ -3,13 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 from alembic import context
-from sqlalchemy import JSON, URL, Column, Connection, MetaData, func, select
+from sqlalchemy import URL, Connection, MetaData, func, select
 
+from chassis.persistence.autogenerate import compare_server_default, render_item
 from chassis.persistence.engine import create_migration_engine
-from chassis.persistence.model import UTCDateTime
 
 MIGRATION_LOCK = int.from_bytes(b"alembic")  # any number, as long as all instances use the same
 LOCK_TIMEOUT = "10s"
@@ -62,8 +62,8 @@ def _configure(metadata: MetaData, dialect: str, **options: Any) -> None:
     """
     context.configure(
         target_metadata=metadata,
-        compare_server_default=_compare_server_default,
-        render_item=_render_item,
+        compare_server_default=compare_server_default,
+        render_item=render_item,
         render_as_batch=dialect == "sqlite",
         transactional_ddl=True if dialect == "sqlite" else None,
         **options,
@@ -86,24 +86,3 @@ def _lock(connection: Connection) -> None:
         connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
     timeout = context.get_x_argument(as_dictionary=True).get("lock_timeout", LOCK_TIMEOUT)
     connection.execute(select(func.set_config("lock_timeout", timeout, UNTIL_COMMIT)))
-
-
-def _render_item(kind: str, item: object, _context: object) -> str | Literal[False]:
-    """Render our type as what the database gets, so that a migration does not depend on code that changes."""
-    if kind == "type" and isinstance(item, UTCDateTime):
-        return "sa.DateTime(timezone=True)"
-    return False
-
-
-def _compare_server_default(
-    _context: object,
-    _database_column: object,
-    column: Column[Any],
-    database_default: str | None,
-    _default: object,
-    default: str | None,
-) -> bool | None:
-    """Compare JSON by its text; Alembic would ask PostgreSQL, which cannot compare json with json."""
-    if not isinstance(column.type, JSON) or database_default is None or default is None:
-        return None  # Alembic's own comparison
-    return database_default.partition("::")[0] != default

@@ -132,8 +132,11 @@ def test_takes_the_database_urls_that_are_around(given: str, taken: str) -> None
         ("sslmode=require&channel_binding=require", "channel_binding, which is not understood: leave it out"),
         ("connect_timeout=5", "connect_timeout, which is not understood: set DATABASE_CONNECT_TIMEOUT"),
         ("application_name=hidden", "application_name, which is not understood: set SERVICE_NAME"),
-        ("options=-c%20a%3Dhidden", "options, which is not understood: ALTER ROLE"),
-        ("sslrootcert=/hidden", "sslrootcert, which is not understood: put the path into the environment, PGSSL"),
+        ("options=-c%20a%3Dhidden", "options, which is not understood: give settings to the role"),
+        (
+            "sslrootcert=/hidden",
+            "sslrootcert, which is not understood: put the path into the environment variable PGSSL",
+        ),
         ("password=hidden", "password, which is not understood: known are host, port, ssl, sslmode,"),
         ("timeout=5", "timeout, which is not understood: known are"),  # which would be overwritten
         ("pgbuncer=true", "pgbuncer, which is not understood: known are"),

@@ -18,9 +18,8 @@ class TodoService(RepositoryService[Todo]):
         return await super().update(object_id, data)
 
     async def split(self, todo_id: int, titles: Sequence[str]) -> list[Todo]:
-        """Replace a todo by one for each title, in one transaction: if one of them is blank, nothing changes."""
+        """Give the todo the first title and create one for each other title; if one is blank, nothing changes."""
+        first, *others = titles
         async with self.transaction():
-            todo = await self.get(todo_id)
-            parts = [await self.create({"title": title, "description": todo.description}) for title in titles]
-            await self.delete(todo_id)
-        return parts
+            todo = await self.update(todo_id, {"title": first})
+            return [todo, *[await self.create({"title": title}) for title in others]]

@@ -22,4 +22,4 @@ def test_says_that_a_port_is_in_use() -> None:
 
 @pytest.mark.parametrize("port", ["", "0", "65536", "abc", "-1"])
 def test_says_what_a_port_is(port: str) -> None:
-    assert find_problem(port) == f"PORT={port} is no port: expected a number from 1 to 65535."
+    assert find_problem(port) == f"PORT={port} is not a port: expected a number from 1 to 65535."

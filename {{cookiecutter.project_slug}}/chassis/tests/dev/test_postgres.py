@@ -38,11 +38,18 @@ while True:
 """
 
 
+def copy_package(project: Path) -> None:
+    """Copy what `chassis.dev.postgres` needs, and nothing of the service."""
+    ignored = shutil.ignore_patterns("__pycache__", "testing")
+    for name in ("dev", "cli"):
+        shutil.copytree(ROOT / "chassis" / name, project / "chassis" / name, ignore=ignored)
+
+
 @pytest.fixture(scope="module", name="project")
 def _project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A project that has the scripts and nothing else; its server is stopped at the end."""
     project = tmp_path_factory.mktemp("project")
-    shutil.copytree(ROOT / "scripts", project / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    copy_package(project)
     yield project
     PostgresServer(project / ".postgres").stop()
 
@@ -199,7 +206,7 @@ def test_run_leaves_a_server_alone_that_ran_before(project: Path) -> None:
 def test_run_takes_the_configured_database_and_starts_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    shutil.copytree(ROOT / "scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    copy_package(tmp_path)
     if place == ".env":
         (tmp_path / ".env").write_text(f"{VARIABLE}=postgresql://configured/database\n")
     monkeypatch.setenv(VARIABLE, "" if place == ".env" else "postgresql://configured/database")

@@ -7,17 +7,14 @@ from chassis.maintenance.access import MaintenanceAccess
 TOKEN = "a-token-of-some-length"
 
 
-@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-def test_the_token_lets_in(scheme: str) -> None:
+def test_the_token_lets_in() -> None:
     MaintenanceAccess(TOKEN, allow_without_token=False).check(TOKEN)
 
 
-@pytest.mark.parametrize(
-    "authorization", ["", TOKEN, f"Basic {TOKEN}", f"Bearer{TOKEN}", f"Bearer {TOKEN}x", "Bearer é", "Bearer "]
-)
-def test_anything_else_does_not(authorization: str) -> None:
+@pytest.mark.parametrize("token", [None, "", f"{TOKEN}x", "é"])
+def test_anything_else_does_not(token: str | None) -> None:
     with pytest.raises(UnauthenticatedError):
-        MaintenanceAccess(TOKEN, allow_without_token=True).check(authorization)
+        MaintenanceAccess(TOKEN, allow_without_token=True).check(token)
 
 
 def test_without_a_token_anybody_gets_in_where_developers_work() -> None:
@@ -38,6 +35,6 @@ def test_a_wrong_token_takes_as_long_as_the_right_one(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(maintenance_access, "compare_digest", compare)
 
-    MaintenanceAccess(TOKEN, allow_without_token=False).check("Bearer x")
+    MaintenanceAccess(TOKEN, allow_without_token=False).check("x")
 
     assert compared == [(b"x", TOKEN.encode())]

@@ -177,7 +177,7 @@ def test_exactly_three_routes_are_exempt(app: ChassisApp) -> None:
 
 async def test_answers_from_memory_without_a_database(app: ChassisApp, window: Client) -> None:
     class Nowhere:
-        async def current(self) -> None:
+        async def read(self) -> None:
             msg = "no database"
             raise UnavailableError(msg)
 

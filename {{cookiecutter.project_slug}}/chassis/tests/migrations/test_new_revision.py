@@ -40,7 +40,7 @@ class User(ModelExtension):
 
 @pytest.fixture(name="project")
 def _project(tmp_path: Path) -> Path:
-    for name in ("src", "migrations"):
+    for name in ("src", "chassis", "migrations"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path

@@ -64,7 +64,7 @@ async def test_what_a_repository_does_not_filter_by_is_a_mistake_that_names_it(
 async def test_everything_is_deleted_only_without_parameters(users: UserRepository) -> None:
     await users.create({"name": "a"})
 
-    with pytest.raises(TypeError, match="narrows nothing"):
+    with pytest.raises(TypeError, match="filters nothing"):
         await users.delete_all({"name": ""})
 
     assert await users.count() == 1
@@ -127,7 +127,7 @@ async def test_an_itemized_list_ends_at_its_ceiling(users: UserRepository, monke
 
     await users.create({"name": "c"})
 
-    with pytest.raises(ValidationError, match="ask for pages"):
+    with pytest.raises(ValidationError, match="ask for one page"):
         await users.get_all({"itemize": True})
 
 
