@@ -53,7 +53,7 @@ lock: .venv/installed ## requirements*.txt anew from pyproject.toml, for all pla
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo 'Python 3.11 or newer is needed: name one, like in make demo PYTHON=python3.13' >&2; exit 1; }
 	@echo 'Installing requirements.txt into .venv'
-	@set -e; python=$$($(PYTHON) -c 'import sys; print(sys._base_executable)'); rm -rf .venv; \
+	@set -e; python=$$($(PYTHON) -c 'import os, sys; print(os.path.realpath(sys.executable))'); rm -rf .venv; \
 		"$$python" -m venv .venv; \
 		.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@

@@ -1,4 +1,4 @@
-"""Takes the todo example out where it is not wanted, writes `.env`, and says what to type next.
+"""Removes the todo example if it is not wanted, writes `.env`, and prints the next commands.
 
 Runs in the folder of the new project. Standard library only, Python 3.8 or later: it runs in
 cookiecutter's interpreter.
@@ -10,33 +10,37 @@ import shlex
 import shutil
 from pathlib import Path
 
-# No quotation mark in an answer can end this string: the filter writes ' as \u0027.
+# No quotation mark in an answer can end this string, because the filter writes ' as \u0027.
 ANSWERS = r'''{{ cookiecutter | tojson }}'''  # fmt: skip
 
 CODE = ("migrations", "src", "tests")
-NAMES_THE_EXAMPLE = Path("src", "dependency_container.py")
+CONTAINER = Path("src", "dependency_container.py")
+UNUSED_IMPORT = "from dependency_injector import providers"
 
 
 def remove_example(project: Path) -> None:
-    """All about todos is in files that are called so, but for the lines that build it."""
+    """Delete the files that are named after todos, and the lines of the container that build them."""
     for folder in CODE:
         for path in sorted((project / folder).rglob("*todo*")):
             path.unlink()
-    container = project / NAMES_THE_EXAMPLE
+            if not any(path.parent.iterdir()):
+                path.parent.rmdir()
+    container = project / CONTAINER
     lines = container.read_text(encoding="utf-8").splitlines()
-    kept = [line for line in lines if "todo" not in line.lower()]
-    write(container, "\n".join(kept).rstrip() + "\n")
+    kept = [line for line in lines if "todo" not in line.lower() and line != UNUSED_IMPORT]
+    text = "\n".join(kept).rstrip() + "\n"
+    write(container, text.replace("\n\n\nfrom", "\n\nfrom"))
 
 
 def remove_caches(project: Path) -> None:
-    """The template's code is linted and tested where it lies; what that leaves is copied along."""
+    """The code of the template is linted and tested where it lies, and the caches of that are copied along."""
     for pattern in (".*_cache", "**/__pycache__"):
         for path in list(project.glob(pattern)):
             shutil.rmtree(str(path))
 
 
 def write_settings(project: Path) -> None:
-    """Settings of this machine, ignored by git; one that is there already is the user's own."""
+    """Write the settings of this machine, which git ignores, unless the user has some already."""
     settings = project / ".env"
     if not settings.exists():
         shutil.copy(str(project / ".env.development"), str(settings))
@@ -61,10 +65,10 @@ Your service is in {folder}. Next:
 
 
 if __name__ == "__main__":
-    given = json.loads(ANSWERS)
+    answers = json.loads(ANSWERS)
     here = Path.cwd()
     remove_caches(here)
-    if not given["include_todo_example"]:
+    if not answers["include_todo_example"]:
         remove_example(here)
     write_settings(here)
-    print(next_commands(here, given["service_prefix"]))
+    print(next_commands(here, answers["service_prefix"]))

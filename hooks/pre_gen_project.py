@@ -1,4 +1,4 @@
-"""Refuses answers that would make a broken project: a sentence for each that says what to type.
+"""Refuses answers that would make a broken project, with a sentence for each that says what to type.
 
 Runs twice: from `local_extensions.py` before anything is written, and as a hook, for answers that
 are replayed. Standard library only, Python 3.8 or later: it runs in cookiecutter's interpreter.
@@ -11,16 +11,16 @@ import sys
 import unicodedata
 from typing import Any, Iterator, List, Mapping
 
-# No quotation mark in an answer can end this string: the filter writes ' as \u0027.
+# No quotation mark in an answer can end this string, because the filter writes ' as \u0027.
 ANSWERS = r'''{{ cookiecutter | tojson }}'''  # fmt: skip
 
 SLUG = re.compile(r"[a-z][a-z0-9]*([-_]+[a-z0-9]+)*")
 SLUG_LENGTH = 50
 PREFIX_SEGMENT = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
 TEXT_LENGTHS = {"project_name": 100, "project_description": 300, "author_name": 120}
-CONTROL = {"Cc", "Cs", "Zl", "Zp"}  # Unicode's categories for what is no text in one line
+CONTROL = {"Cc", "Cs", "Zl", "Zp"}  # the Unicode categories of characters that do not belong in a line of text
 
-FOLDERS = {"build", "migrations", "scripts", "src", "test", "tests"}
+FOLDERS = {"build", "chassis", "deploy", "migrations", "scripts", "src", "test", "tests"}
 WINDOWS = {
     "aux",
     "con",
@@ -29,13 +29,13 @@ WINDOWS = {
     *(f"{port}{n}" for port in ("com", "lpt") for n in range(10)),
 }
 MODULES = getattr(sys, "stdlib_module_names", sys.builtin_module_names)
-# No strings there: https://yaml.org/type/bool.html
+# Words that YAML does not read as text: https://yaml.org/type/bool.html
 YAML = {"n", "no", "null", "off", "on", "true", "false", "y", "yes"}
 RESERVED = {*keyword.kwlist, *MODULES} | FOLDERS | WINDOWS | YAML
 
 
 def problems(answers: Mapping[str, Any]) -> List[str]:
-    """Returns one sentence for each bad answer, nothing for good ones."""
+    """Return one sentence for each bad answer."""
     return [
         *(problem for name in TEXT_LENGTHS for problem in problems_of_text(name, answers[name])),
         *problems_of_slug(answers["project_slug"]),
@@ -62,7 +62,7 @@ def problems_of_slug(slug: str) -> Iterator[str]:
             f"at most {SLUG_LENGTH}, for instance {suggested(slug)}."
         )
     elif slug in RESERVED:
-        yield f"project_slug is {slug!a}, which means something else already: type {slug}-service."
+        yield f"project_slug is {slug!a}, which has another meaning already: type {slug}-service."
 
 
 def suggested(slug: str) -> str:

@@ -11,21 +11,22 @@ async def _create(client: Client, **data: object) -> dict[str, Any]:
     return dict(await response.get_json())
 
 
-async def test_creates(client: Client) -> None:
+async def test_creates_a_todo(client: Client) -> None:
     todo = await _create(client, title="a", description="b", completed=True)
 
     assert list(todo) == ["id", "title", "description", "completed", "created_at", "updated_at"]
     assert (todo["title"], todo["description"], todo["completed"]) == ("a", "b", True)
     assert datetime.fromisoformat(todo["created_at"]).utcoffset() is not None
+    assert todo["updated_at"] is None
 
 
-async def test_creates_with_a_title_only(client: Client) -> None:
+async def test_creates_a_todo_from_a_title_alone(client: Client) -> None:
     todo = await _create(client)
 
     assert (todo["description"], todo["completed"]) == (None, False)
 
 
-async def test_retrieves(client: Client) -> None:
+async def test_retrieves_a_todo(client: Client) -> None:
     todo = await _create(client)
 
     response = await client.get(f"/v1/todo/{todo['id']}")
@@ -33,7 +34,7 @@ async def test_retrieves(client: Client) -> None:
     assert (response.status_code, await response.get_json()) == (200, todo)
 
 
-async def test_updates_what_is_given_and_when(client: Client) -> None:
+async def test_updates_the_sent_fields_and_the_time(client: Client) -> None:
     todo = await _create(client, description="b")
 
     response = await client.patch(f"/v1/todo/{todo['id']}", json={"completed": True})
@@ -41,10 +42,10 @@ async def test_updates_what_is_given_and_when(client: Client) -> None:
     updated = await response.get_json()
     assert response.status_code == 200
     assert updated == {**todo, "completed": True, "updated_at": updated["updated_at"]}
-    assert datetime.fromisoformat(updated["updated_at"]) > datetime.fromisoformat(todo["updated_at"])
+    assert datetime.fromisoformat(updated["updated_at"]) > datetime.fromisoformat(todo["created_at"])
 
 
-async def test_a_description_can_be_cleared(client: Client) -> None:
+async def test_clears_a_description(client: Client) -> None:
     todo = await _create(client, description="b")
 
     response = await client.patch(f"/v1/todo/{todo['id']}", json={"description": None})
@@ -52,7 +53,7 @@ async def test_a_description_can_be_cleared(client: Client) -> None:
     assert (await response.get_json())["description"] is None
 
 
-async def test_deletes(client: Client) -> None:
+async def test_deletes_a_todo(client: Client) -> None:
     todo = await _create(client)
 
     response = await client.delete(f"/v1/todo/{todo['id']}")
@@ -73,13 +74,13 @@ async def test_lists_pages(client: Client) -> None:
     assert [todo["title"] for todo in second["items"]] == ["5", "6", "7", "8", "9"]
 
 
-async def test_a_page_that_is_no_number_counts_as_one(client: Client) -> None:
+async def test_treats_a_page_that_is_not_a_number_as_the_first(client: Client) -> None:
     page = await (await client.get("/v1/todo?page=x&per_page=1000")).get_json()
 
     assert (page["page"], page["per_page"]) == (1, 100)
 
 
-async def test_lists_those_with_a_title(client: Client) -> None:
+async def test_lists_todos_with_a_title(client: Client) -> None:
     for title in ("a", "b"):
         await _create(client, title=title)
 
@@ -89,7 +90,7 @@ async def test_lists_those_with_a_title(client: Client) -> None:
 
 
 @pytest.mark.parametrize("parameter", ["itemized", "itemize"])
-async def test_lists_all_of_them(client: Client, parameter: str) -> None:
+async def test_lists_all_todos(client: Client, parameter: str) -> None:
     for number in range(11):
         await _create(client, title=str(number))
 
@@ -100,17 +101,19 @@ async def test_lists_all_of_them(client: Client, parameter: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/todo/", "/v1/todo/{id}/"])
-async def test_a_trailing_slash_makes_no_difference(client: Client, path: str) -> None:
+async def test_ignores_a_trailing_slash(client: Client, path: str) -> None:
     todo = await _create(client)
 
     assert (await client.get(path.format(id=todo["id"]))).status_code == 200
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
-async def test_what_does_not_exist_is_not_found(client: Client, method: str) -> None:
+async def test_returns_404_for_a_todo_that_does_not_exist(client: Client, method: str) -> None:
     response = await client.open("/v1/todo/0", method=method, json={"title": "a"})
 
-    assert (response.status_code, (await response.get_json())["error_message"]) == (404, "Todo was not found")
+    problem = await response.get_json()
+    assert response.status_code == 404
+    assert problem["error_message"] == problem["detail"] == "The requested todo was not found"
 
 
 @pytest.mark.parametrize("body", ["", "{}", "[]", "null"])
@@ -129,7 +132,7 @@ async def test_refuses_a_body_that_cannot_be_read(client: Client, body: bytes) -
 
 
 @pytest.mark.parametrize("method", ["post", "patch"])
-async def test_a_body_may_be_missing_altogether(client: Client, method: str) -> None:
+async def test_refuses_a_missing_body(client: Client, method: str) -> None:
     response = await getattr(client, method)("/v1/todo" if method == "post" else "/v1/todo/1")
 
     assert (response.status_code, (await response.get_json())["error_message"]) == (400, "No data provided")
@@ -140,6 +143,7 @@ async def test_a_body_may_be_missing_altogether(client: Client, method: str) -> 
     [
         ({}, "title"),
         ({"title": ""}, "title"),
+        ({"title": " "}, "title"),
         ({"title": None}, "title"),
         ({"title": 1}, "title"),
         ({"title": "x" * 256}, "title"),
@@ -159,14 +163,41 @@ async def test_refuses_a_bad_field_by_name(client: Client, body: dict[str, objec
 
 
 @pytest.mark.parametrize("body", [[1], 1, "title", True])
-async def test_refuses_a_body_that_is_no_object(client: Client, body: object) -> None:
+async def test_refuses_a_body_that_is_not_an_object(client: Client, body: object) -> None:
     response = await client.post("/v1/todo", json=body)
 
     assert (await response.get_json())["error_message"] == "The body must be a JSON object"
 
 
 @pytest.mark.parametrize(("number", "status"), [("99999999999999999999", 400), ("2147483648", 404)])
-async def test_an_id_that_no_todo_can_have_is_the_id_of_none(client: Client, number: str, status: int) -> None:
+async def test_refuses_an_id_beyond_the_integer_range(client: Client, number: str, status: int) -> None:
     assert (await client.get(f"/v1/todo/{number}")).status_code == status
     assert (await client.patch(f"/v1/todo/{number}", json={"title": "a"})).status_code == status
     assert (await client.delete(f"/v1/todo/{number}")).status_code == status
+
+
+@pytest.mark.parametrize("field", ["title", "completed"])
+async def test_refuses_null_for_a_field_that_cannot_be_null(client: Client, field: str) -> None:
+    todo = await _create(client)
+
+    response = await client.patch(f"/v1/todo/{todo['id']}", json={field: None})
+
+    assert (response.status_code, list((await response.get_json())["error_message"])) == (400, [field])
+
+
+async def test_splits_a_todo(client: Client) -> None:
+    todo = await _create(client, title="a and b")
+
+    response = await client.post(f"/v1/todo/{todo['id']}/split", json={"titles": ["a", "b"]})
+
+    assert response.status_code == 201
+    assert [part["title"] for part in (await response.get_json())["items"]] == ["a", "b"]
+
+
+async def test_changes_nothing_if_a_part_is_refused(client: Client) -> None:
+    todo = await _create(client, title="a and b")
+
+    response = await client.post(f"/v1/todo/{todo['id']}/split", json={"titles": ["a", " "]})
+
+    assert (response.status_code, (await response.get_json())["error_message"]) == (400, {"title": "must not be blank"})
+    assert (await (await client.get("/v1/todo?itemized=true")).get_json()) == {"items": [todo]}
