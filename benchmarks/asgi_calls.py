@@ -1,4 +1,4 @@
-"""ASGI calls in this process, without server and network, so that small differences are not hidden by theirs."""
+"""ASGI calls are made in this process: the noise of a server and a network would hide small differences."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ Call = Callable[[], Awaitable[None]]
 
 
 def request(application: Any, path: str) -> tuple[Call, list[int]]:  # noqa: ANN401
-    """A function that makes the request, and the list of statuses that it appends to."""
+    """Return a function that makes the request, and the list to which it appends statuses."""
     statuses: list[int] = []
 
     async def send(message: dict[str, Any]) -> None:
@@ -61,8 +61,8 @@ async def seconds_per_call(call: Call, calls: int) -> float:
     return (time.process_time() - started) / calls
 
 
-async def alternating(first: Call, second: Call, calls: int) -> tuple[list[float], list[float]]:
-    """CPU seconds per call of each round; which one begins changes from round to round."""
+async def time_alternately(first: Call, second: Call, calls: int) -> tuple[list[float], list[float]]:
+    """Return the CPU seconds per call of each round; the two take turns in beginning."""
     seconds: dict[Call, list[float]] = {first: [], second: []}
     for number in range(ROUNDS):
         for call in (first, second) if number % 2 else (second, first):

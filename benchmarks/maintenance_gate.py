@@ -1,8 +1,8 @@
-"""What the maintenance gate costs: per call while it is open, and per refusal while it is closed.
+"""Measures the cost of the maintenance gate: per call while it is open, per refusal while it is closed.
 
 usage: PYTHON benchmarks/maintenance_gate.py [PROJECT]
 
-PYTHON is that of a generated project, .venv/bin/python for instance; PROJECT is its folder, by default the template.
+PYTHON belongs to a generated project, for instance .venv/bin/python; PROJECT is its folder, by default the template.
 """
 
 import asyncio
@@ -11,12 +11,12 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from asgi_calls import CALLS, ROUNDS, alternating, request
+from asgi_calls import CALLS, ROUNDS, time_alternately, request
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "{{cookiecutter.project_slug}}"
 SETTINGS = {
     "APP_ENV": "testing",
-    "SQLALCHEMY_DATABASE_URI": "postgresql://nobody@127.0.0.1:1/nothing",  # is never asked
+    "SQLALCHEMY_DATABASE_URI": "postgresql://nobody@127.0.0.1:1/nothing",  # nobody connects
     "LOG_LEVEL": "WARNING",
 }
 
@@ -29,19 +29,20 @@ async def main() -> None:
     create_app = import_module("src.create_app").create_app
     app = create_app(import_module("src.config").Config.load(_env_file=None, **SETTINGS))
     state = app.container.maintenance_state()
-    gate_class = import_module("src.api.maintenance_gate").MaintenanceGate
-    gate = gate_class(nothing, state, exempt=["/health/live", "/health/ready"], retry_after=60)
+    in_flight = app.container.in_flight()
+    gate_class = import_module("chassis.maintenance.gate").MaintenanceGate
+    gate = gate_class(nothing, state, in_flight, exempt=["/health/live", "/health/ready"], retry_after=60)
     without, _ = request(nothing, "/v1/todo")
     through, _ = request(gate, "/v1/todo")
-    before, after = await alternating(without, through, CALLS)
+    before, after = await time_alternately(without, through, CALLS)
     added = statistics.median(b - a for a, b in zip(before, after, strict=True))
     print(f"the open gate adds {added * 1e6:.2f} µs to a call (median of {ROUNDS} rounds)")  # noqa: T201
 
-    context = import_module("src.domain.service_context").ServiceContext
-    await state.change(context(maintenance=True, version=1))
+    context = import_module("chassis.maintenance.service_context").ServiceContext
+    await state.apply_change(context(maintenance=True, version=1))
     refused, refusals = request(app, "/v1/todo")
     served, answers = request(app, "/health/live")
-    refusing, serving = await alternating(refused, served, CALLS // 50)
+    refusing, serving = await time_alternately(refused, served, CALLS // 50)
     if {*refusals} != {503} or {*answers} != {200}:
         sys.exit(f"Unexpected answers: {refusals[-1]}, {answers[-1]}")
     for name, seconds in (("refused with 503", refusing), ("served by GET /health/live", serving)):
