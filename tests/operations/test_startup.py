@@ -1,0 +1,187 @@
+"""How a service starts, refuses to, lives without its database, and stops."""
+
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from socket import create_server
+from subprocess import CompletedProcess
+
+import pytest
+
+from support.postgres import Postgres
+from support.report import note
+from support.service import HYPERCORN, UNREACHABLE, Commands, Service
+from support.template import Generate
+
+QUART = ("quart", "run", "--port", "{port}")
+QUART_APP = ("quart", "--app", "src/app", "run", "--port", "{port}")
+URI = "SQLALCHEMY_DATABASE_URI"
+QUART_DEBUG = ("quart", "--debug")
+REFUSED: list[tuple[tuple[str, ...], dict[str, str], list[str]]] = [
+    (HYPERCORN, {}, [f"{URI} is not set", "postgresql://user:password@", "make run"]),
+    (QUART, {}, [f"{URI} is not set"]),
+    (QUART_APP, {}, [f"{URI} is not set"]),
+    (HYPERCORN, {URI: "redis://me:hunter2@host/1"}, [URI, "redis://", "expected postgresql://"]),
+    (HYPERCORN, {URI: "my hunter2"}, [f"{URI} is no database URL"]),
+    (HYPERCORN, {URI: UNREACHABLE, "LOG_LEVEL": "LOUD"}, ["LOG_LEVEL", "'DEBUG', 'INFO'"]),
+    (QUART_APP, {URI: UNREACHABLE, "DATABASE_POOL_SIZE": "many"}, ["DATABASE_POOL_SIZE"]),
+    (HYPERCORN, {URI: UNREACHABLE, "CORS_ORIGINS": "https://a.example/"}, ["CORS_ORIGINS", "'https://a.example/'"]),
+    ((*QUART_DEBUG, "run", "--host", "::"), {URI: UNREACHABLE}, ["debug mode on ::"]),
+    (HYPERCORN, {"LOG_LEVEL": "LOUD", "DATABASE_POOL_SIZE": "0"}, [URI, "LOG_LEVEL", "POOL_SIZE"]),
+]
+
+
+@pytest.fixture(name="refusals", scope="module")
+def _refusals(project: Path, commands: Commands) -> list[CompletedProcess[str]]:
+    """All at the same time, as each takes more than a second."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(lambda row: commands.run(project, *row[0], **row[1]), REFUSED))
+
+
+@pytest.mark.parametrize("number", range(len(REFUSED)))
+def test_a_missing_or_wrong_setting_stops_it_with_a_sentence(
+    refusals: list[CompletedProcess[str]], number: int
+) -> None:
+    result = refusals[number]
+
+    assert result.returncode == 1
+    (sentence,) = result.stderr.splitlines()
+    assert [word for word in REFUSED[number][2] if word not in sentence] == []
+    assert "hunter2" not in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_misspelt_provider_stops_hypercorn_and_is_named(generate: Generate, commands: Commands) -> None:
+    project = generate()
+    controller = project / "src" / "api" / "controllers" / "todo.py"
+    source = controller.read_text(encoding="utf-8")
+    controller.write_text(source.replace('Provide["todo_service"]', 'Provide["todo_servise"]'))
+
+    result = commands.run(project, *HYPERCORN, SQLALCHEMY_DATABASE_URI=UNREACHABLE)
+
+    assert result.returncode == 1
+    (sentence,) = result.stderr.splitlines()
+    assert "'todo_servise'" in sentence
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (
+            "quart print_config > /dev/full",
+            "Error: OSError: [Errno 28] No space left on device (LOG_LEVEL=DEBUG shows where)\n",
+        ),
+        # Until the other end is closed the loop writes there: `true` may need a moment to end.
+        ('trap "" PIPE; { while printf .; do :; done 2>/dev/null; quart print_config; } | true', ""),
+    ],
+)
+def test_an_output_that_takes_nothing_is_no_database(
+    command: str, said: str, project: Path, commands: Commands
+) -> None:
+    script = f"{command}; exit ${{PIPESTATUS[0]}}"
+    result = commands.run(project, "bash", "-c", script, SQLALCHEMY_DATABASE_URI=UNREACHABLE)
+
+    assert (result.returncode, result.stderr) == (1, said)
+
+
+@pytest.mark.parametrize("port", [None, "http", "70000"])
+def test_make_run_says_so_when_it_cannot_have_the_port(
+    port: str | None, generate: Generate, commands: Commands
+) -> None:
+    project = generate()
+    (project / ".venv").symlink_to(commands.folder.parent)
+
+    with create_server(("127.0.0.1", 0)) as taken:
+        port = port or str(taken.getsockname()[1])
+        installed = "--assume-old=.venv/installed"
+        result = commands.run(project, "make", installed, "run", f"PORT={port}")
+
+    assert result.returncode != 0
+    sentences = [line for line in result.stderr.splitlines() if not line.startswith("make")]
+    assert len(sentences) == 1
+    assert port in sentences[0]
+    assert not (project / ".postgres").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "number"),
+    [
+        (HYPERCORN, signal.SIGINT),
+        (HYPERCORN, signal.SIGTERM),
+        (QUART, signal.SIGINT),
+        (QUART_APP, signal.SIGTERM),
+    ],
+    ids=["hypercorn, SIGINT", "hypercorn, SIGTERM", "quart run", "quart --app run"],
+)
+def test_it_serves_until_a_signal_and_leaves_nothing(
+    command: tuple[str, ...],
+    number: signal.Signals,
+    project: Path,
+    commands: Commands,
+    postgres: Postgres,
+) -> None:
+    uri = postgres.create_database()
+
+    with commands.serve(project, *command, SQLALCHEMY_DATABASE_URI=uri) as service:
+        created = service.http.post("/v1/todo", json={"title": "a"})
+        measure(" ".join(command[:-1]), service)
+        code = service.stop(number)
+        output = service.output
+
+    assert created.status_code == 201
+    assert (code, "Traceback" in output) == (0, False), output
+    assert not service.has_left_processes
+
+
+def measure(server: str, service: Service) -> None:
+    memory = service.resident_megabytes
+    resident = "" if memory is None else f", {memory:.0f} MB resident after the first request"
+    note(f"{server}: first answer {service.seconds_to_start:.1f} s after the start{resident}")
+
+
+def test_it_starts_without_its_database_and_recovers(generate: Generate, commands: Commands) -> None:
+    project = generate()
+    started = commands.run(project, "python", "-m", "scripts.postgres", "start")
+    uri = started.stdout.partition("=")[2].strip().strip("'")
+    try:
+        upgraded = commands.run(project, "quart", "db", "upgrade", SQLALCHEMY_DATABASE_URI=uri)
+        commands.run(project, "python", "-m", "scripts.postgres", "stop")
+        assert (started.returncode, upgraded.returncode) == (0, 0)
+
+        with commands.serve(project, SQLALCHEMY_DATABASE_URI=uri) as service:
+            for _ in range(2):  # without connections at first, then with ones that died
+                is_alive_but_not_ready(service)
+                commands.run(project, "python", "-m", "scripts.postgres", "start")
+                service.wait_for("/health/ready")
+                service.wait_for("/v1/todo")  # a moment later, when it is sure of no maintenance
+                assert service.http.post("/v1/todo", json={"title": "a"}).status_code == 201
+                commands.run(project, "python", "-m", "scripts.postgres", "stop")
+            is_alive_but_not_ready(service)
+
+            assert service.stop() == 0
+    finally:
+        commands.run(project, "python", "-m", "scripts.postgres", "stop")
+
+
+def is_alive_but_not_ready(service: Service) -> None:
+    live, ready = service.get("/health/live"), service.get("/health/ready")
+    created = service.http.post("/v1/todo", json={"title": "a"})
+
+    assert (live.status_code, ready.status_code, created.status_code) == (200, 503, 503)
+    for response in (ready, created):
+        assert response.headers["Content-Type"] == "application/problem+json"
+        assert response.json()["error_message"] == response.json()["detail"] != ""
+    assert "Traceback" not in service.output
+
+
+@pytest.mark.parametrize(("old", "new"), [("/test_", "/no_such_database_"), ("postgres:", "nobody_of_that_name:")])
+def test_it_is_not_ready_where_the_server_does_not_let_it_in(
+    old: str, new: str, project: Path, commands: Commands, postgres: Postgres
+) -> None:
+    uri = postgres.create_database().replace("postgres@", "postgres:hunter2@").replace(old, new)
+
+    with commands.serve(project, SQLALCHEMY_DATABASE_URI=uri) as service:
+        is_alive_but_not_ready(service)
+
+        assert "hunter2" not in service.output
