@@ -1,6 +1,6 @@
-"""What clients see while PostgreSQL is restarted, killed, frozen, full or out of reach, and how soon it is over.
+"""The answers of a service under load while its PostgreSQL fails or is out of reach, and the time to recover.
 
-All under load: a real Hypercorn, a real PostgreSQL, a network in between that breaks for real.
+Hypercorn, PostgreSQL and the faults of the network between them are real.
 """
 
 import os
@@ -34,9 +34,9 @@ NAME = "faulty"
 POOL = 5
 CONNECT = 2.0  # seconds, the default of DATABASE_CONNECT_TIMEOUT
 PATIENCE = {"DATABASE_POOL_TIMEOUT": 1.0, "DATABASE_STATEMENT_TIMEOUT": 1.5}  # seconds; by default 5 and 10
-STATEMENT = sum(PATIENCE.values()) + CONNECT + 1  # seconds after which each statement has ended, whatever happens
+STATEMENT = sum(PATIENCE.values()) + CONNECT + 1  # seconds after which any statement has ended
 RECOVERY = 2.0
-SLACK = 6.0  # seconds, for a machine that does much else
+SLACK = 6.0  # seconds, for a busy machine
 STARTED = "ready to accept connections"  # in the log of the server
 CONNECTIONS = f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{NAME}'"  # noqa: S608
 PROCESSES = CONNECTIONS.replace("count(*)", "pid")
@@ -53,26 +53,28 @@ PAGE = (ROOT / "docs" / "database-faults.md").read_text(encoding="utf-8")
 
 @dataclass(frozen=True)
 class Scene:
+    """A service, its database and the network between them."""
+
     service: Service
     server: Server
     proxy: Proxy
     database: Database
 
-    def ask(self, ask: Call) -> Answer:
+    def ask(self, call: Call) -> Answer:
         client = StormClient(self.service.port)
         try:
-            return client.ask(ask)
+            return client.ask(call)
         finally:
             client.close()
 
-    def count(self, title: str) -> int:
+    def count_todos(self, title: str) -> int:
         return int(self.database.query(f"SELECT count(*) FROM todo WHERE title = '{title}'"))  # noqa: S608
 
-    def processes(self) -> list[int]:
+    def find_backends(self) -> list[int]:
         return [int(line) for line in self.database.query(PROCESSES).split()]
 
-    def check_for_leaks(self) -> None:
-        """Nothing is in use when nobody asks, and the server knows of no more connections than the pool may have."""
+    def assert_no_leaks(self) -> None:
+        """Without requests no connection is in use, and the server has no more of them than the pool may hold."""
         wait_until(lambda: self.ask(IN_USE).body == {"in use": 0})
         wait_until(lambda: int(self.database.query(CONNECTIONS)) <= POOL)
         wait_until(lambda: self.database.query(f"{CONNECTIONS} AND state <> 'idle'") == "0")
@@ -99,7 +101,7 @@ def _scene(faulty_project: Path, commands: Commands, server: Server) -> Iterator
 
 
 @pytest.fixture(autouse=True)
-def _all_is_well(scene: Scene) -> Iterator[None]:
+def _restore(scene: Scene) -> Iterator[None]:
     scene.server.start()
     scene.proxy.accept()
     wait_until(lambda: scene.ask(WRITE).status == 201)
@@ -118,9 +120,9 @@ def kill_the_server(scene: Scene) -> None:
 
 
 def kill_a_backend(scene: Scene) -> None:
-    """Makes the server end all other backends, too, and recover from its log."""
+    """The server then ends all other backends, too, and recovers from its log."""
     starts = scene.server.log.count(STARTED)
-    os.kill(scene.processes()[0], signal.SIGKILL)
+    os.kill(scene.find_backends()[0], signal.SIGKILL)
     wait_until(lambda: scene.server.log.count(STARTED) > starts)
 
 
@@ -154,8 +156,8 @@ def drop_packets(scene: Scene) -> None:
 
 
 def freeze(scene: Scene) -> None:
-    """The processes of the server stand still; the kernel goes on taking what is sent to them."""
-    processes = scene.processes()
+    """Suspend the processes of the server, while the kernel still accepts data for them."""
+    processes = scene.find_backends()
     for process in processes:
         os.kill(process, signal.SIGSTOP)
     time.sleep(STATEMENT)
@@ -163,7 +165,7 @@ def freeze(scene: Scene) -> None:
         os.kill(process, signal.SIGCONT)
 
 
-AWAY = {
+FAULTS = {
     "is restarted": restart,
     "is killed, `kill -9`": kill_the_server,
     "loses a process, `kill -9`": kill_a_backend,
@@ -176,28 +178,28 @@ AWAY = {
 }
 
 
-@pytest.mark.parametrize("fault", AWAY.values())
-def test_a_fault_is_503_within_the_timeouts_and_is_over_when_the_database_is_back(
+@pytest.mark.parametrize("fault", FAULTS.values())
+def test_answers_503_in_time_during_a_fault_and_recovers_with_the_database(
     fault: Callable[[Scene], None], scene: Scene
 ) -> None:
     with Storm.run(scene.service.port, cycle([WRITE, LIST, TRANSACTION, READY]), clients=8) as storm:
         wait_until(lambda: len(storm.answers) > 50)
         fault(scene)
         back = time.monotonic()
-        outlast(storm, back)
+        wait_for_recovery(storm, back)
 
-    check(fault.__name__, storm.answers, back)
-    scene.check_for_leaks()
+    check_answers(fault.__name__, storm.answers, back)
+    scene.assert_no_leaks()
 
 
-def outlast(storm: Storm, back: float) -> None:
-    """Goes on until there is something to check: a write that succeeded, and requests sent after RECOVERY."""
-    storm.limit_clients(POOL)  # then none of them waits for a connection, where the machine stands still for a moment
+def wait_for_recovery(storm: Storm, back: float) -> None:
+    """Wait for a successful write, and for requests that were sent after RECOVERY."""
+    storm.limit_clients(POOL)  # so that no client waits for a connection on a machine that stalls
     wait_until(lambda: any(answer.sent > back and answer.status == 201 for answer in storm.answers))
     time.sleep(max(0.0, back + RECOVERY + 0.5 - time.monotonic()))
 
 
-def check(fault: str, answers: Sequence[Answer], back: float) -> None:
+def check_answers(fault: str, answers: Sequence[Answer], back: float) -> None:
     statuses = Counter(answer.status for answer in answers)
     slowest = max(answer.seconds for answer in answers)
     recovered = min(answer.received for answer in answers if answer.sent > back and answer.status == 201) - back
@@ -214,7 +216,7 @@ def check(fault: str, answers: Sequence[Answer], back: float) -> None:
     assert recovered < RECOVERY + SLACK
 
 
-def test_ten_thousand_writes_with_a_kill_in_the_middle_lose_none_that_was_acknowledged(
+def test_loses_no_acknowledged_write_when_the_server_is_killed(
     faulty_project: Path, commands: Commands, tmp_path: Path
 ) -> None:
     writes: list[Call] = [("POST", "/v1/todo", {"title": f"{number}"}) for number in range(WRITES)]
@@ -245,16 +247,16 @@ def test_ten_thousand_writes_with_a_kill_in_the_middle_lose_none_that_was_acknow
     assert len(unknown) <= len(refused)
 
 
-def test_a_pool_that_is_used_up_is_503_and_statements_that_hang_are_cancelled(scene: Scene) -> None:
+def test_answers_503_when_the_pool_is_exhausted_and_cancels_statements_that_hang(scene: Scene) -> None:
     waiting: list[Answer] = []
 
-    def refused() -> bool:
-        """Not so when one of those that hang has ended first."""
+    def is_refused() -> bool:
+        """A write succeeds if one of the statements that hang has just ended."""
         waiting.append(scene.ask(WRITE))
         return waiting[-1].status == 503
 
     with Storm.run(scene.service.port, cycle([HANG]), clients=POOL) as hanging:
-        wait_until(refused)
+        wait_until(is_refused)
 
     answers = [waiting[-1], *hanging.answers]
     note(
@@ -265,10 +267,10 @@ def test_a_pool_that_is_used_up_is_503_and_statements_that_hang_are_cancelled(sc
     assert waiting[-1].seconds < PATIENCE["DATABASE_POOL_TIMEOUT"] + SLACK
     assert max(answer.seconds for answer in hanging.answers) < PATIENCE["DATABASE_STATEMENT_TIMEOUT"] + SLACK
     assert scene.ask(WRITE).status == 201
-    scene.check_for_leaks()
+    scene.assert_no_leaks()
 
 
-def test_clients_that_leave_take_their_statements_with_them(scene: Scene) -> None:
+def test_cancels_the_statements_of_clients_that_leave(scene: Scene) -> None:
     for _ in range(4):
         clients = [HTTPConnection("127.0.0.1", scene.service.port) for _ in range(2 * POOL)]
         for client in clients:
@@ -281,14 +283,14 @@ def test_clients_that_leave_take_their_statements_with_them(scene: Scene) -> Non
     wait_until(lambda: scene.ask(IN_USE).body == {"in use": 0})
     wait_until(lambda: scene.database.query(f"{CONNECTIONS} AND state = 'active'") == "0")
     note(f"faults, {8 * POOL} clients that left: nothing in use after {time.monotonic() - started:.2f} s")
-    scene.check_for_leaks()
+    scene.assert_no_leaks()
 
 
-def test_an_idle_pool_that_was_killed_costs_no_request_its_answer(scene: Scene) -> None:
+def test_fails_no_request_after_all_idle_connections_were_killed(scene: Scene) -> None:
     for fault in (restart, kill_the_server, terminate_all_connections):
         links = scene.proxy.links
         fault(scene)
-        wait_until(partial(scene.proxy.has_closed, links))  # the service has been told
+        wait_until(partial(scene.proxy.has_closed, links))  # the service has noticed
 
         with Storm.run(scene.service.port, [WRITE] * POOL, clients=POOL) as storm:
             storm.wait_for_end()
@@ -300,7 +302,7 @@ def terminate_all_connections(scene: Scene) -> None:
     scene.database.query(TERMINATE.replace(f"= '{NAME}'", f"LIKE '{NAME}%'"))
 
 
-def test_one_connection_that_is_silent_gives_away_all_of_its_age(scene: Scene) -> None:
+def test_replaces_all_old_connections_after_one_was_found_silent(scene: Scene) -> None:
     with Storm.run(scene.service.port, cycle([WRITE]), clients=2 * POOL):
         wait_until(lambda: scene.database.query(CONNECTIONS) == str(POOL))
     scene.proxy.silence()
@@ -310,29 +312,29 @@ def test_one_connection_that_is_silent_gives_away_all_of_its_age(scene: Scene) -
     assert [answer.status for answer in answers] == [503] + [201] * (POOL - 1)
 
 
-def test_a_commit_that_did_not_arrive_is_503_and_not_stored(scene: Scene) -> None:
-    before = scene.count("transaction")
+def test_answers_503_to_a_commit_that_did_not_arrive(scene: Scene) -> None:
+    before = scene.count_todos("transaction")
     scene.proxy.cut_at(b"COMMIT;")
 
     answer = scene.ask(TRANSACTION)
 
     assert (answer.status, answer.retry_after) == (503, "1")
-    assert scene.count("transaction") == before
-    scene.check_for_leaks()
+    assert scene.count_todos("transaction") == before
+    scene.assert_no_leaks()
 
 
-def test_a_commit_whose_answer_was_lost_is_503_and_stored(scene: Scene) -> None:
-    before = scene.count("transaction")
+def test_answers_503_to_a_commit_whose_answer_was_lost(scene: Scene) -> None:
+    before = scene.count_todos("transaction")
     scene.proxy.silence_at(b"COMMIT;")
 
     answer = scene.ask(TRANSACTION)
 
     assert (answer.status, answer.retry_after) == (503, "1")
-    assert scene.count("transaction") == before + 1  # nobody can know, so nothing is repeated
-    scene.check_for_leaks()
+    assert scene.count_todos("transaction") == before + 1  # the service cannot know that, and does not repeat it
+    scene.assert_no_leaks()
 
 
-def test_a_server_that_became_a_standby_is_503_for_writes_until_there_is_a_primary_again(scene: Scene) -> None:
+def test_answers_503_to_writes_while_the_server_is_a_standby(scene: Scene) -> None:
     scene.database.query("ALTER DATABASE postgres SET default_transaction_read_only = on")
     try:
         scene.database.query(TERMINATE)
@@ -346,10 +348,10 @@ def test_a_server_that_became_a_standby_is_503_for_writes_until_there_is_a_prima
     note(f"faults, a standby: read after {reading:.2f} s, wrote {writing:.2f} s after there was a primary again")
     assert {(answer.status, answer.retry_after) for answer in answers} == {(503, "1")}
     assert writing < RECOVERY + SLACK
-    scene.check_for_leaks()
+    scene.assert_no_leaks()
 
 
-def test_too_many_connections_are_503_until_there_are_less(
+def test_answers_503_while_the_server_has_too_many_connections(
     scene: Scene, faulty_project: Path, commands: Commands
 ) -> None:
     scene.database.query(
@@ -362,13 +364,13 @@ def test_too_many_connections_are_503_until_there_are_less(
             wait_until(lambda: {200, 201, 503} <= {answer.status for answer in storm.answers})
             scene.database.query("ALTER ROLE limited CONNECTION LIMIT 20")
             back = time.monotonic()
-            outlast(storm, back)
+            wait_for_recovery(storm, back)
 
-        check("too many connections", storm.answers, back)
+        check_answers("too many connections", storm.answers, back)
         assert service.events(event="unexpected error") == []
 
 
-def test_with_the_defaults_a_dead_network_is_noticed_long_before_a_statement_takes_too_long(
+def test_notices_a_dead_network_within_seconds_with_the_default_settings(
     faulty_project: Path, commands: Commands, server: Server
 ) -> None:
     with (
@@ -383,8 +385,8 @@ def test_with_the_defaults_a_dead_network_is_noticed_long_before_a_statement_tak
         assert client.ask(WRITE).status == 201
 
         proxy.drop()
-        time.sleep(2 * CONNECT + 2)  # nobody asks, and the connection is given up all the same
-        proxy.silence()  # else it would work again
+        time.sleep(2 * CONNECT + 2)  # the connection is given up even without requests
+        proxy.silence()  # otherwise the connection would work again
         proxy.accept()
         written = client.ask(WRITE)
         client.close()
@@ -396,38 +398,38 @@ def test_with_the_defaults_a_dead_network_is_noticed_long_before_a_statement_tak
     assert written.seconds < 10
 
 
-def test_the_page_names_the_faults_that_are_made_here() -> None:
-    away = [row[0] for row in table("When it is away")]
+def test_the_page_names_the_faults_under_test() -> None:
+    named = [row[0] for row in read_table("When it is away")]
 
-    assert away == list(AWAY)
+    assert named == list(FAULTS)
     assert f"sent {RECOVERY:.0f} seconds later" in PAGE
     assert f"sends {WRITES} writes" in PAGE
 
 
-def test_the_page_names_the_states_that_are_taken_for_the_fault_of_the_database(project: Path) -> None:
+def test_the_page_names_the_sqlstates_of_an_unavailable_database(project: Path) -> None:
     code = (project / "src" / "infrastructure" / "databases" / "errors.py").read_text(encoding="utf-8")
     tests = (project / "tests" / "infrastructure" / "test_database_faults.py").read_text(encoding="utf-8")
     states = re.findall(r'"(\w+)",  #', code[code.index("_UNAVAILABLE_STATES") :].partition("\n)\n")[0])
     (sentence,) = [line for line in PAGE.splitlines() if "classes of SQLSTATE" in line]
 
     assert sorted(re.findall(r"\b\w*\d\w*\b|\b3D\b", sentence)) == sorted(states)
-    for row in table("When it says no"):
+    for row in read_table("When it says no"):
         assert not row[1] or f'"{row[1]}"' in tests or row[1] == "53300"
 
 
-def test_the_page_has_the_defaults_of_the_timeouts_and_what_they_add_up_to(project: Path) -> None:
+def test_the_page_shows_the_default_timeouts_and_their_sum(project: Path) -> None:
     settings = dict(re.findall(r"^(\w+)=(.*)$", (project / ".env.example").read_text(encoding="utf-8"), re.MULTILINE))
-    defaults = {name.strip("`"): default for name, default, *_ in table("The timeouts")}
+    defaults = {name.strip("`"): default for name, default, *_ in read_table("The timeouts")}
     hypercorn = tomllib.loads((project / "hypercorn.toml").read_text(encoding="utf-8"))
-    whatever_happens = 1 + sum(int(default) for name, default in defaults.items() if name.endswith("TIMEOUT"))
+    total = 1 + sum(int(default) for name, default in defaults.items() if name.endswith("TIMEOUT"))
 
     assert defaults == {name: settings[name] for name in defaults}
-    assert f"has ended after {whatever_happens} seconds" in PAGE
+    assert f"has ended after {total} seconds" in PAGE
     assert f"({hypercorn['graceful_timeout']} seconds)" in PAGE
-    assert whatever_happens < hypercorn["graceful_timeout"]
+    assert total < hypercorn["graceful_timeout"]
 
 
-def table(heading: str) -> list[list[str]]:
+def read_table(heading: str) -> list[list[str]]:
     """The cells of the first table below the heading."""
     section = PAGE.partition(f"## {heading}\n")[2].partition("\n## ")[0]
     rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]

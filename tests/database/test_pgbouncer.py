@@ -1,4 +1,4 @@
-"""The service through a PgBouncer in transaction mode, configured as docs/scaling-out.md says."""
+"""A service behind a PgBouncer in transaction mode, with the configuration of docs/scaling-out.md."""
 
 import time
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from support.instances import (
     serve_instances,
     switch_and_wait,
 )
-from support.pgbouncer import MARK, PAGE, USERS, fragment, run_pgbouncer, version
+from support.pgbouncer import PAGE, QUERY_PARAMETER, USERS, fragment, run_pgbouncer, version
 from support.postgres import Postgres
 from support.report import note
 from support.service import Commands, Service
@@ -27,12 +27,12 @@ from support.waiting import wait_until
 
 pytestmark = pytest.mark.alone
 
-SESSIONS = 3  # of PostgreSQL, for all
+SESSIONS = 3  # of PostgreSQL, shared by all instances
 CLIENTS = 8
 ROUNDS = 5
-FOLLOWS = 3.0 + 5  # seconds; the second for a machine that does much else
+FOLLOWS = 3.0 + 5  # seconds, of which 5 are for a busy machine
 
-LEFT = """
+SESSION_STATE = """
 SELECT pg_backend_pid(), (SELECT count(*) FROM pg_prepared_statements),
        (SELECT count(*) FROM pg_listening_channels())
 """
@@ -64,7 +64,7 @@ def _extended(generate: Generate) -> Path:
 
 @pytest.fixture(name="migrated", scope="module")
 def _migrated(bouncer: str, extended: Path, commands: Commands) -> str:
-    """The URI of the service, after three instances at once have migrated."""
+    """The URI of the service, after three commands have migrated the database at once."""
 
     def upgrade(_: int) -> str:
         result = commands.run(extended, "quart", "db", "upgrade", SQLALCHEMY_DATABASE_URI=bouncer)
@@ -84,29 +84,29 @@ def _instances(migrated: str, extended: Path, commands: Commands) -> Iterator[li
         yield services
 
 
-def test_the_page_says_who_may_log_in() -> None:
+def test_the_page_shows_the_line_of_the_user() -> None:
     assert f"`auth_file` has the line `{USERS}`" in PAGE.read_text(encoding="utf-8")
 
 
-def test_three_instances_migrate_at_once(migrated: str, extended: Path, commands: Commands) -> None:
+def test_three_migrations_at_once_succeed(migrated: str, extended: Path, commands: Commands) -> None:
     current = commands.run(extended, "quart", "db", "current", SQLALCHEMY_DATABASE_URI=migrated)
 
     assert current.stdout.split() == ["0003", "(head)"]
 
 
-def test_each_client_gets_the_answers_to_its_own_questions(instances: list[Service]) -> None:
+def test_each_client_gets_the_answers_to_its_own_requests(instances: list[Service]) -> None:
     started = time.monotonic()
     ports = [service.port for service in instances] * (CLIENTS // 2)
     with connect_to(*ports) as clients, ThreadPoolExecutor(CLIENTS) as pool:
-        asked = sum(pool.map(lives_of_todos, clients, range(CLIENTS)))
+        asked = sum(pool.map(create_and_delete_todos, clients, range(CLIENTS)))
 
     per_second = asked / (time.monotonic() - started)
     note(f"pgbouncer: {version()}, {asked} requests of {CLIENTS} clients at once, {per_second:.0f}/s")
     assert asked == CLIENTS * ROUNDS * 8
 
 
-def lives_of_todos(client: InstanceClient, number: int) -> int:
-    """The number of requests, each of which got the answer it should."""
+def create_and_delete_todos(client: InstanceClient, number: int) -> int:
+    """Assert the answer to each request; return the number of requests."""
     asked = 0
     for each in range(ROUNDS):
         title = f"{number}-{each}"
@@ -125,37 +125,39 @@ def lives_of_todos(client: InstanceClient, number: int) -> int:
     return asked
 
 
-def test_all_share_the_sessions_of_the_pool_and_leave_nothing_in_them(
+def test_instances_share_the_sessions_of_the_pool_and_leave_nothing_in_them(
     instances: list[Service], bouncer: str, commands: Commands
 ) -> None:
     assert {service.get("/health/ready").status_code for service in instances} == {200}
-    database = Database(commands, bouncer.removesuffix(MARK))
+    database = Database(commands, bouncer.removesuffix(QUERY_PARAMETER))
 
     with ExitStack() as stack:
-        rows = [stack.enter_context(database.transaction(LEFT)).split("|") for _ in range(SESSIONS)]
+        rows = [stack.enter_context(database.transaction(SESSION_STATE)).split("|") for _ in range(SESSIONS)]
 
     assert len({pid for pid, *_ in rows}) == SESSIONS
-    assert {tuple(left) for _, *left in rows} == {("0", "0")}
-    mine = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'service'"
-    assert database.query(mine) == str(SESSIONS)
+    assert {tuple(state) for _, *state in rows} == {("0", "0")}
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'service'"
+    assert database.query(sessions) == str(SESSIONS)
 
 
-def test_another_instance_follows_the_switch_by_polling(instances: list[Service]) -> None:
+def test_another_instance_follows_a_switch_by_polling(instances: list[Service]) -> None:
     ports = [service.port for service in instances]
     with connect_to(*ports) as followers, connect_to(ports[0]) as (operator,):
-        for on, what in ((True, "refuses"), (False, "serves")):
+        for active, verb in ((True, "refuses"), (False, "serves")):
             began = time.time()
-            seconds = switch_and_wait(followers, operator, on) - began
-            note(f"pgbouncer: the other instance {what} {seconds:.1f} s after the switch")
+            seconds = switch_and_wait(followers, operator, active) - began
+            note(f"pgbouncer: the other instance {verb} {seconds:.1f} s after the switch")
             assert seconds < FOLLOWS
 
 
-def test_a_drain_waits_until_all_have_closed_and_cannot_see_more(
+def test_a_drain_waits_until_all_gates_are_closed_but_cannot_verify_more(
     instances: list[Service], extended: Path, bouncer: str, commands: Commands
 ) -> None:
-    settings = {"SQLALCHEMY_DATABASE_URI": bouncer, "MAINTENANCE_POLL_SECONDS": "4"}  # it waits longer than they do
+    settings = {"SQLALCHEMY_DATABASE_URI": bouncer, "MAINTENANCE_POLL_SECONDS": "4"}  # longer than the instances do
     result = commands.run(extended, "quart", "activate_maintenance_mode", "--wait", **settings)
-    names = Database(commands, bouncer.removesuffix(MARK)).query("SELECT application_name FROM pg_stat_activity")
+    names = Database(commands, bouncer.removesuffix(QUERY_PARAMETER)).query(
+        "SELECT application_name FROM pg_stat_activity"
+    )
     with connect_to(*(service.port for service in instances)) as clients:
         refused = [client.is_refused for client in clients]
         clients[0].set_maintenance(False)
@@ -166,28 +168,30 @@ def test_a_drain_waits_until_all_have_closed_and_cannot_see_more(
     assert " draining " not in names
 
 
-def test_a_column_of_another_type_is_read_at_once(instances: list[Service], bouncer: str, commands: Commands) -> None:
-    """Where there is no PgBouncer, each connection fails once before it notices."""
+def test_reads_a_column_immediately_after_a_change_of_its_type(
+    instances: list[Service], bouncer: str, commands: Commands
+) -> None:
+    """Without a PgBouncer, each connection fails once before it notices."""
     created = instances[0].http.post("/v1/todo", json={"title": "a"}).json()
     path = f"/v1/todo/{created['id']}"
-    read = [instances[0].get(path).json() for _ in range(20)]  # by each connection of its pool
+    read = [instances[0].get(path).json() for _ in range(20)]  # over each connection of the pool
 
-    Database(commands, bouncer.removesuffix(MARK)).query("ALTER TABLE todo ALTER id TYPE bigint")
+    Database(commands, bouncer.removesuffix(QUERY_PARAMETER)).query("ALTER TABLE todo ALTER id TYPE bigint")
 
     assert [*read, instances[0].get(path).json()] == [created] * 21
 
 
-def test_the_settings_are_those_of_the_role(bouncer: str, commands: Commands) -> None:
+def test_sessions_have_the_settings_of_the_role(bouncer: str, commands: Commands) -> None:
     names = ("statement_timeout", "idle_in_transaction_session_timeout", "jit")
-    database = Database(commands, bouncer.removesuffix(MARK))
+    database = Database(commands, bouncer.removesuffix(QUERY_PARAMETER))
 
     assert [database.query(f"SHOW {name}") for name in names] == ["10s", "1min", "off"]
 
 
-def test_a_request_that_gets_no_session_in_time_is_503(
+def test_answers_503_to_a_request_that_gets_no_session_in_time(
     instances: list[Service], bouncer: str, commands: Commands
 ) -> None:
-    database = Database(commands, bouncer.removesuffix(MARK))
+    database = Database(commands, bouncer.removesuffix(QUERY_PARAMETER))
     with ExitStack() as stack:
         for _ in range(SESSIONS):
             stack.enter_context(database.transaction("SELECT 1"))
@@ -198,9 +202,11 @@ def test_a_request_that_gets_no_session_in_time_is_503(
     instances[0].wait_for("/v1/todo")
 
 
-def test_without_the_mark_it_says_what_pgbouncer_refuses(bouncer: str, extended: Path, commands: Commands) -> None:
-    unmarked = bouncer.removesuffix(MARK)
-    result = commands.run(extended, "quart", "db", "current", SQLALCHEMY_DATABASE_URI=unmarked)
+def test_prints_what_pgbouncer_refuses_without_the_query_parameter(
+    bouncer: str, extended: Path, commands: Commands
+) -> None:
+    uri_without_parameter = bouncer.removesuffix(QUERY_PARAMETER)
+    result = commands.run(extended, "quart", "db", "current", SQLALCHEMY_DATABASE_URI=uri_without_parameter)
 
     assert result.returncode == 1
     assert "unsupported startup parameter" in result.stderr

@@ -1,4 +1,4 @@
-"""Which PostgreSQL the tests of a generated project run on, and what they say about it."""
+"""The choice of a PostgreSQL for the tests of a generated project."""
 
 import os
 import re
@@ -15,8 +15,8 @@ from support.report import note
 from support.service import Commands
 
 TESTS = "tests/api/test_health.py"
-OF_THE_ENGINE = ("DOCKER_", "TESTCONTAINERS_", "TEST_POSTGRES_IMAGE")
-IMPOSSIBLE: list[tuple[dict[str, str], list[str]]] = [
+ENGINE_SETTINGS = ("DOCKER_", "TESTCONTAINERS_", "TEST_POSTGRES_IMAGE")
+BAD_SETTINGS: list[tuple[dict[str, str], list[str]]] = [
     ({"TEST_DATABASE": "sqlite"}, ["TEST_DATABASE=sqlite", "url, container, embedded"]),
     ({"TEST_DATABASE": "url"}, ["TEST_DATABASE_URL", "postgresql://user:password@"]),
     ({"TEST_DATABASE_URL": "postgresql://u:hunter2@h/orders"}, ["'orders'", "contain test"]),
@@ -28,11 +28,11 @@ IMPOSSIBLE: list[tuple[dict[str, str], list[str]]] = [
 ]
 
 
-def pytest_in(project: Path, commands: Commands, *options: str, settings: Mapping[str, str]) -> CompletedProcess[str]:
+def run_pytest(project: Path, commands: Commands, *options: str, settings: Mapping[str, str]) -> CompletedProcess[str]:
     return commands.run(project, "pytest", "-p", "no:cacheprovider", TESTS, *options, **settings)
 
 
-def passed(result: CompletedProcess[str], kind: str) -> None:
+def assert_passed(result: CompletedProcess[str], kind: str) -> None:
     assert result.returncode == 0, result.stdout
     assert re.search(rf"^database: {kind}\b", result.stdout, re.MULTILINE)
     assert re.search(r"=+ \d+ passed in ", result.stdout)
@@ -42,30 +42,30 @@ def passed(result: CompletedProcess[str], kind: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["tcp://127.0.0.1:1", "unix:///nonexistent/docker.sock"])
-def test_an_embedded_one_is_taken_where_no_engine_answers(project: Path, commands: Commands, host: str) -> None:
-    result = pytest_in(project, commands, settings={"DOCKER_HOST": host})
+def test_uses_an_embedded_server_if_no_engine_answers(project: Path, commands: Commands, host: str) -> None:
+    result = run_pytest(project, commands, settings={"DOCKER_HOST": host})
 
-    passed(result, "embedded")
+    assert_passed(result, "embedded")
 
 
-def test_two_workers_at_once_keep_apart(project: Path, commands: Commands) -> None:
-    result = pytest_in(project, commands, "-n", "2", settings={"TEST_DATABASE": "embedded"})
+def test_two_pytest_workers_use_different_databases(project: Path, commands: Commands) -> None:
+    result = run_pytest(project, commands, "-n", "2", settings={"TEST_DATABASE": "embedded"})
 
     assert result.returncode == 0, result.stdout
     assert "database: embedded" in result.stdout
     assert re.search(r"=+ \d+ passed in ", result.stdout)
 
 
-def test_one_that_is_named_by_its_url_is_taken(project: Path, commands: Commands, postgres: Postgres) -> None:
+def test_uses_the_server_at_a_given_url(project: Path, commands: Commands, postgres: Postgres) -> None:
     settings = {"TEST_DATABASE": "url", "TEST_DATABASE_URL": postgres.create_database(template="template1")}
 
-    passed(pytest_in(project, commands, settings=settings), "url")
+    assert_passed(run_pytest(project, commands, settings=settings), "url")
 
 
-def test_a_container_is_taken_where_an_engine_runs(
+def test_uses_a_container_if_an_engine_answers(
     project: Path, commands: Commands, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    engine = {name: os.environ[name] for name in os.environ if name.startswith(OF_THE_ENGINE)}
+    engine = {name: os.environ[name] for name in os.environ if name.startswith(ENGINE_SETTINGS)}
     probe = commands.run(project, *run_script("pull_test_image"), **engine)
     if probe.returncode:
         message = f"NO CONTAINER: {probe.stderr.strip().splitlines()[-1]}"
@@ -74,26 +74,26 @@ def test_a_container_is_taken_where_an_engine_runs(
         note(f"NOT TESTED: the tests of a project on a container. {message}")
         pytest.skip(message)
 
-    result = pytest_in(project, commands, settings={**engine, "TEST_DATABASE": "container"})
+    result = run_pytest(project, commands, settings={**engine, "TEST_DATABASE": "container"})
 
-    passed(result, "container")
+    assert_passed(result, "container")
 
 
 @pytest.fixture(name="refusals", scope="module")
 def _refusals(project: Path, commands: Commands) -> list[CompletedProcess[str]]:
-    """All at the same time, as each takes two seconds."""
-    settings = [settings for settings, _ in IMPOSSIBLE]
+    """Run all at the same time, because each takes two seconds."""
+    settings = [settings for settings, _ in BAD_SETTINGS]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda each: pytest_in(project, commands, settings=each), settings))
+        return list(pool.map(lambda each: run_pytest(project, commands, settings=each), settings))
 
 
-@pytest.mark.parametrize("number", range(len(IMPOSSIBLE)))
-def test_one_that_cannot_be_had_is_refused_with_a_sentence(refusals: list[CompletedProcess[str]], number: int) -> None:
+@pytest.mark.parametrize("number", range(len(BAD_SETTINGS)))
+def test_refuses_an_unusable_setting_with_a_sentence(refusals: list[CompletedProcess[str]], number: int) -> None:
     result = refusals[number]
 
     sentences = [line for line in result.stderr.splitlines() if line]
     assert result.returncode == pytest.ExitCode.USAGE_ERROR, result.stdout + result.stderr
     assert len(sentences) == 1, result.stderr
-    assert [word for word in IMPOSSIBLE[number][1] if word not in sentences[0]] == []
+    assert [word for word in BAD_SETTINGS[number][1] if word not in sentences[0]] == []
     assert "hunter2" not in result.stdout + result.stderr
     assert "passed" not in result.stdout

@@ -1,4 +1,4 @@
-"""What README and docs name, exists: files, links, settings, routes, commands."""
+"""Files, links, settings, routes and commands that README and docs name exist."""
 
 import json
 import re
@@ -39,14 +39,14 @@ class Document:
 
     @property
     def names(self) -> list[str]:
-        """Everything in backticks."""
+        """Everything in backticks, outside of code blocks."""
         return NAME.findall(FENCE.sub("", self.text))
 
     @property
     def lines(self) -> list[str]:
-        """Everything in backticks, and what a shell is given."""
-        given = [text for language, text in FENCE.findall(self.text) if language in SHELL]
-        commands = "".join(given).splitlines()
+        """Everything in backticks, and the lines of shell code blocks."""
+        scripts = [text for language, text in FENCE.findall(self.text) if language in SHELL]
+        commands = "".join(scripts).splitlines()
         return self.names + [line.removeprefix("$ ").split("  #")[0] for line in commands]
 
     @property
@@ -62,37 +62,37 @@ def _documents(project: Path) -> list[Document]:
 
 @pytest.fixture(name="code", scope="module")
 def _code(project: Path) -> str:
-    """All that is no document."""
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    of_template = [ROOT / name for name in names.splitlines() if "cookiecutter." not in name]
-    files = [path for path in (*of_template, *project.rglob("*")) if path.is_file()]
+    """The text of all files that are not documents, of the template and of a project."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    template_files = [ROOT / name for name in names.splitlines() if "cookiecutter." not in name]
+    files = [path for path in (*template_files, *project.rglob("*")) if path.is_file()]
     return "\n".join(path.read_text("utf-8") for path in files if path.suffix not in (".md", ".pyc"))
 
 
-def named_files(document: Document) -> list[str]:
-    whole = [name for name in document.names if FILE.fullmatch(name) and name[0] != "/"]
-    whole = [name for name in whole if name not in SUFFIXES]
-    return [name for name in whole if name.endswith(SUFFIXES) or name.split("/")[0] in FOLDERS or name.startswith(".")]
+def find_files(document: Document) -> list[str]:
+    names = [name for name in document.names if FILE.fullmatch(name) and name[0] != "/"]
+    names = [name for name in names if name not in SUFFIXES]
+    return [name for name in names if name.endswith(SUFFIXES) or name.split("/")[0] in FOLDERS or name.startswith(".")]
 
 
-def test_files(documents: list[Document], project: Path) -> None:
-    ignored = [(folder / ".gitignore").read_text("utf-8") for folder in (ROOT, project)]
-    not_there = {line.strip("/") for line in "".join(ignored).splitlines()} | {".cruft.json"}
+def test_named_files_exist(documents: list[Document], project: Path) -> None:
+    ignore_files = [(folder / ".gitignore").read_text("utf-8") for folder in (ROOT, project)]
+    ignored_paths = {line.strip("/") for line in "".join(ignore_files).splitlines()} | {".cruft.json"}
 
     def exists(name: str, document: Document) -> bool:
-        typed = {block.file for block in document.blocks}
-        if name in typed or name.strip("/").split("/")[0] in not_there:
+        written = {block.file for block in document.blocks}
+        if name in written or name.strip("/").split("/")[0] in ignored_paths:
             return True
         return bool([*ROOT.glob(name), *project.glob(f"**/{name}")])
 
-    named = [(document, name) for document in documents for name in named_files(document)]
+    named = [(document, name) for document in documents for name in find_files(document)]
 
     assert len(named) > 100
     assert not [(document.path.name, name) for document, name in named if not exists(name, document)]
 
 
-def test_functions_of_the_file_on_the_same_line(documents: list[Document], project: Path) -> None:
+def test_a_named_function_is_in_the_file_named_on_the_same_line(documents: list[Document], project: Path) -> None:
     lines = [line for document in documents for line in document.text.splitlines()]
     named = [
         (name, [project / path for path in NAME.findall(line) if path.endswith(".py")])
@@ -106,7 +106,7 @@ def test_functions_of_the_file_on_the_same_line(documents: list[Document], proje
     ]
 
 
-def test_links(documents: list[Document]) -> None:
+def test_links_lead_somewhere(documents: list[Document]) -> None:
     def leads_somewhere(document: Document, link: str, anchor: str) -> bool:
         target = document.path.parent / link if link else document.path
         if not anchor or not target.exists():
@@ -122,13 +122,13 @@ def test_links(documents: list[Document]) -> None:
     ]
 
 
-def test_every_page_is_linked_from_the_readme() -> None:
+def test_the_readme_links_to_every_page() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
 
     assert not [page.name for page in ROOT.glob("docs/*.md") if f"(docs/{page.name})" not in readme]
 
 
-def test_targets_of_make(documents: list[Document], project: Path) -> None:
+def test_named_targets_of_make_exist(documents: list[Document], project: Path) -> None:
     makefiles = [(folder / "Makefile").read_text("utf-8") for folder in (ROOT, project)]
     targets = {name for text in makefiles for name in re.findall(r"^([a-z-]+):.*##", text, re.M)}
 
@@ -137,7 +137,7 @@ def test_targets_of_make(documents: list[Document], project: Path) -> None:
     assert {"run", "test", "check"} <= named <= targets
 
 
-def test_settings_and_other_variables(documents: list[Document], code: str) -> None:
+def test_named_settings_and_variables_exist(documents: list[Document], code: str) -> None:
     words = set(re.findall(r"\w+", code))
 
     named = {
@@ -153,9 +153,9 @@ def test_settings_and_other_variables(documents: list[Document], code: str) -> N
 
 @pytest.fixture(name="answer", scope="module")
 def _answer(documents: list[Document], project: Path, commands: Commands) -> dict[str, Any]:
-    """What the application says about everything that the documents say about it."""
-    asked = {
-        "routes": [route for document in documents for route in named_routes(document)],
+    """The differences that the application finds between itself and the documents, and its defaults."""
+    questions = {
+        "routes": [route for document in documents for route in find_routes(document)],
         "commands": [
             command
             for document in documents
@@ -164,13 +164,13 @@ def _answer(documents: list[Document], project: Path, commands: Commands) -> dic
             for command in QUART.findall(part)
         ],
     }
-    assert len(asked["routes"]) > 20
-    assert len(asked["commands"]) > 20
+    assert len(questions["routes"]) > 20
+    assert len(questions["commands"]) > 20
     result = subprocess.run(
         run_script("describe_application"),
         cwd=project,
         env=commands.environment({"SQLALCHEMY_DATABASE_URI": UNREACHABLE}),
-        input=json.dumps(asked),
+        input=json.dumps(questions),
         capture_output=True,
         text=True,
         check=False,
@@ -180,8 +180,8 @@ def _answer(documents: list[Document], project: Path, commands: Commands) -> dic
     return answer
 
 
-def named_routes(document: Document) -> list[tuple[str, str]]:
-    """Method and path, without those of a blueprint that the document itself adds."""
+def find_routes(document: Document) -> list[tuple[str, str]]:
+    """Methods and paths, except those of a blueprint that the document itself adds."""
     added = tuple(f"/v1/{name}" for name in re.findall(r'Blueprint\("(\w+)"', document.text))
     found = [route for line in document.lines for route in ROUTE.findall(line)]
     return [
@@ -189,15 +189,15 @@ def named_routes(document: Document) -> list[tuple[str, str]]:
     ]
 
 
-def test_routes(answer: dict[str, Any]) -> None:
+def test_named_routes_are_served(answer: dict[str, Any]) -> None:
     assert answer["routes"] == []
 
 
-def test_commands_of_quart_and_their_options(answer: dict[str, Any]) -> None:
+def test_named_commands_of_quart_and_their_options_exist(answer: dict[str, Any]) -> None:
     assert answer["commands"] == []
 
 
-def test_the_page_of_settings_has_all_of_them_with_their_defaults(
+def test_configuration_page_lists_all_settings_with_their_defaults(
     answer: dict[str, Any],
 ) -> None:
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -216,17 +216,17 @@ def test_the_page_of_settings_has_all_of_them_with_their_defaults(
             assert (defaults[name] in ("", [], None)) is (value == "none"), name
 
 
-def test_mysql_and_mariadb_lack_what_their_page_says(answer: dict[str, Any]) -> None:
+def test_mysql_and_mariadb_lack_what_the_page_says(answer: dict[str, Any]) -> None:
     assert all("expected postgresql://" in sentence for sentence in answer["refused"])
     assert answer["returning"] == [[False, False], [True, False]]
 
 
-def fragments(page: str, language: str) -> list[str]:
+def find_fragments(page: str, language: str) -> list[str]:
     return [block.text for block in blocks(ROOT / "docs" / page) if block.language == language]
 
 
-def test_kubernetes_is_told_the_prefix_and_takes_nothing_off() -> None:
-    ingress, container = (yaml.safe_load(text) for text in fragments("service-prefix.md", "yaml"))
+def test_kubernetes_fragments_set_the_prefix_and_rewrite_no_path() -> None:
+    ingress, container = (yaml.safe_load(text) for text in find_fragments("service-prefix.md", "yaml"))
 
     (path,) = ingress["spec"]["rules"][0]["http"]["paths"]
     assert (path["path"], path["pathType"]) == ("/example", "Prefix")

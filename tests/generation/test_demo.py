@@ -1,4 +1,4 @@
-"""The first minute: `make demo` in a fresh clone, on a machine with Python, make and an index."""
+"""`make demo` in a fresh clone, on a machine with nothing but Python, make and a package index."""
 
 import os
 import shutil
@@ -20,13 +20,13 @@ from support.waiting import wait_until
 
 START_TIMEOUT = 300.0  # seconds, with all packages to download
 STOP_TIMEOUT = 30.0
-MISSING = {"docker", "dockerd", "podman", "initdb", "pg_ctl", "postgres", "psql", "uv", "uvx"}
+EXCLUDED = {"docker", "dockerd", "podman", "initdb", "pg_ctl", "postgres", "psql", "uv", "uvx"}
 PACKAGE_INDEX = ("PIP_", "UV_", "SSL_", "REQUESTS_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
 @pytest.fixture(name="clone", scope="module")
 def _clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What git has or would add, and nothing that was built."""
+    """A copy of the files that git knows or would add, without anything that was built."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     clone = tmp_path_factory.mktemp("clone")
@@ -39,12 +39,12 @@ def _clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(name="environment", scope="module")
 def _environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """An empty HOME, and a PATH that knows neither Docker nor PostgreSQL nor uv."""
+    """An empty HOME, and a PATH without Docker, PostgreSQL and uv."""
     programs = tmp_path_factory.mktemp("bin")
     virtual = Path(sys.executable).parent
     for folder in map(Path, os.environ["PATH"].split(os.pathsep)):
         for program in folder.glob("*") if folder != virtual else []:
-            if program.name not in MISSING and not (programs / program.name).is_symlink():
+            if program.name not in EXCLUDED and not (programs / program.name).is_symlink():
                 (programs / program.name).symlink_to(program)
     index = {name: os.environ[name] for name in os.environ if name.upper().startswith(PACKAGE_INDEX)}
     python = getattr(sys, "_base_executable", sys.executable)
@@ -53,7 +53,7 @@ def _environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 class Demo:
-    """A running `make demo`, as a terminal runs it: in a process group of its own."""
+    """A running `make demo` in a new process group, as a terminal starts it."""
 
     def __init__(self, clone: Path, environment: dict[str, str]) -> None:
         port = free_port()
@@ -72,18 +72,18 @@ class Demo:
             )
 
     def post(self) -> httpx.Response:
-        """The first answer but 503, which it gives until a slow database tells of the window, and how long it took."""
+        """Create a todo as soon as the service has started and, on a slow machine, read the maintenance state."""
         while time.monotonic() - self.started < START_TIMEOUT and self.process.poll() is None:
             with suppress(httpx.TransportError):
                 response = self.http.post("/v1/todo", json={"title": "a"})
                 if response.status_code != 503:
-                    self.seconds = time.monotonic() - self.started
+                    self.seconds_to_answer = time.monotonic() - self.started
                     return response
             time.sleep(0.05)
         raise AssertionError(self.output.read_text(encoding="utf-8"))
 
     def interrupt(self) -> int:
-        """Ctrl-C, and the exit code of make."""
+        """Press Ctrl-C and return the exit code of make."""
         os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(STOP_TIMEOUT)
 
@@ -93,8 +93,8 @@ class Demo:
         self.process.wait()
         self.http.close()
 
-    def processes(self) -> list[str]:
-        """Command lines of all that it started: its group, and what has a folder of the clone."""
+    def find_processes(self) -> list[str]:
+        """Command lines of its process group, and of any process with a folder of the clone as an argument."""
         command = ["ps", "-A", "-ww", "-o", "pgid=,args="]
         listed = subprocess.run(command, capture_output=True, text=True, check=True)
         return [
@@ -103,15 +103,15 @@ class Demo:
             if line.split()[0] == str(self.process.pid) or str(self.folder) in line
         ]
 
-    def left(self) -> list[str]:
-        """The same after make has ended: what is told to end does so a moment later."""
+    def find_left_processes(self) -> list[str]:
+        """The same after make has ended, when its processes have had time to end."""
         with suppress(TimeoutError):
-            wait_until(lambda: not self.processes(), STOP_TIMEOUT)
-        return self.processes()
+            wait_until(lambda: not self.find_processes(), STOP_TIMEOUT)
+        return self.find_processes()
 
 
 @contextmanager
-def demo(clone: Path, environment: dict[str, str]) -> Iterator[Demo]:
+def run_demo(clone: Path, environment: dict[str, str]) -> Iterator[Demo]:
     running = Demo(clone, environment)
     try:
         yield running
@@ -119,30 +119,28 @@ def demo(clone: Path, environment: dict[str, str]) -> Iterator[Demo]:
         running.kill()
 
 
-def test_a_fresh_clone_serves_within_two_commands_and_leaves_nothing_running(
-    clone: Path, environment: dict[str, str]
-) -> None:
-    found = [name for name in MISSING if shutil.which(name, path=environment["PATH"])]
+def test_serves_from_a_fresh_clone_and_leaves_no_process_running(clone: Path, environment: dict[str, str]) -> None:
+    found = [name for name in EXCLUDED if shutil.which(name, path=environment["PATH"])]
     assert found == []
 
-    with demo(clone, environment) as cold:
+    with run_demo(clone, environment) as cold:
         created = cold.post()
-        running = cold.processes()
+        running = cold.find_processes()
         cold.interrupt()
-        left_by_cold = cold.left()
-        told = cold.output.read_text(encoding="utf-8")
-    with demo(clone, environment) as warm:
+        left_by_cold = cold.find_left_processes()
+        output = cold.output.read_text(encoding="utf-8")
+    with run_demo(clone, environment) as warm:
         again = warm.post()
         kept = warm.http.get(f"/v1/todo/{created.json()['id']}")
         warm.interrupt()
-        left_by_warm = warm.left()
+        left_by_warm = warm.find_left_processes()
 
     assert created.status_code == 201, created.text
     assert any("postgres" in line for line in running)
     assert any("hypercorn" in line for line in running)
     assert any("make demo" in line for line in running)
     assert left_by_cold == left_by_warm == []
-    assert "Traceback" not in told, told
+    assert "Traceback" not in output, output
     assert again.json()["id"] > created.json()["id"]
     assert kept.json() == created.json()
-    note(f"make demo: POST answered after {cold.seconds:.0f} s, next time {warm.seconds:.1f} s")
+    note(f"make demo: POST answered after {cold.seconds_to_answer:.0f} s, next time {warm.seconds_to_answer:.1f} s")

@@ -1,4 +1,4 @@
-"""A generated project passes its own tests and checks, on both kinds of PostgreSQL."""
+"""A generated project passes its own tests and checks, with a PostgreSQL from a container or from a wheel."""
 
 import os
 import subprocess
@@ -14,12 +14,12 @@ from support.template import Generate
 
 pytestmark = pytest.mark.alone
 
-OF_THE_CALLER = ("MAKE", "MFLAGS", "PYTEST_", "TEST_DATABASE", "VIRTUAL_ENV")
+NOT_INHERITED = ("MAKE", "MFLAGS", "PYTEST_", "TEST_DATABASE", "VIRTUAL_ENV")
 
 
 def run(project: Path, database: str, *command: str | Path) -> str:
-    """Returns the last line and how long it took."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(OF_THE_CALLER)}
+    """Run a command, which has to succeed; return its duration and its last line of output."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
     environment["TEST_DATABASE"] = database
     environment["PYTEST_ADDOPTS"] = "--numprocesses=2"
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"  # uv
@@ -37,12 +37,12 @@ def run(project: Path, database: str, *command: str | Path) -> str:
 
     assert result.returncode == 0, result.stdout
     assert f"database: {database}" in result.stdout
-    what = " ".join(Path(word).name for word in command)
-    return f"{what} ({database}): {seconds:.0f} s, {result.stdout.splitlines()[-1]}"
+    name = " ".join(Path(word).name for word in command)
+    return f"{name} ({database}): {seconds:.0f} s, {result.stdout.splitlines()[-1]}"
 
 
 @pytest.mark.usefixtures("docker")
-def test_passes_its_tests_on_a_container_and_the_newest_python(generate: Generate, project_environment: Path) -> None:
+def test_passes_its_tests_with_a_container_on_the_newest_python(generate: Generate, project_environment: Path) -> None:
     version = next(filter(find_environment, ("3.14", "3.13", "3.12")), "3.11")
     environment = find_environment(version) or project_environment
 

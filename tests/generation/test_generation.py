@@ -1,4 +1,4 @@
-"""What is generated from single answers; `test_matrix.py` has the pairs of them."""
+"""Projects that single answers generate; test_matrix.py tests pairs of answers."""
 
 import json
 import re
@@ -12,7 +12,7 @@ import pytest
 from support.report import note
 from support.template import ROOT, TEMPLATE, Generate
 
-LEFT_BY_TOOLS = re.compile(r"_cache/|__pycache__/|^\.env$|^\.venv/|^\.postgres/")
+TOOL_FILES = re.compile(r"_cache/|__pycache__/|^\.env$|^\.venv/|^\.postgres/")
 PINNED = re.compile(r"^[a-z0-9-]+(\[[a-z,]+\])?==[^ ]+ ( *;[^\\]+ )? *--hash=sha256:[0-9a-f]{64}")
 
 
@@ -39,7 +39,7 @@ def test_derives_the_slug_from_the_name(name: str, slug: str, generate: Generate
 
 
 @pytest.mark.parametrize("prefix", ["", "example", "/team/example/"])
-def test_writes_settings_for_this_machine_and_no_secrets(prefix: str, generate: Generate) -> None:
+def test_writes_development_settings_without_secrets(prefix: str, generate: Generate) -> None:
     project = generate(service_prefix=prefix)
 
     settings = (project / ".env").read_text(encoding="utf-8")
@@ -48,7 +48,7 @@ def test_writes_settings_for_this_machine_and_no_secrets(prefix: str, generate: 
     assert ".env\n" in (project / ".gitignore").read_text(encoding="utf-8")
 
 
-def test_a_clone_gets_the_same_settings(generate: Generate) -> None:
+def test_make_writes_the_same_settings_in_a_clone(generate: Generate) -> None:
     project = generate(service_prefix="example")
     written = (project / ".env").read_bytes()
     (project / ".env").unlink()
@@ -60,14 +60,14 @@ def test_a_clone_gets_the_same_settings(generate: Generate) -> None:
     assert re.search("^run:.* .env", (project / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 
 
-def test_without_the_example_a_slug_may_still_name_it(generate: Generate) -> None:
+def test_accepts_a_slug_with_the_name_of_the_declined_example(generate: Generate) -> None:
     project = generate(project_name="Todo List", include_todo_example=False)
 
     assert project.name == "todo-list"
     assert (project / "src" / "dependency_container.py").exists()
 
 
-def test_the_same_answers_give_the_same_bytes(generate: Generate) -> None:
+def test_generates_the_same_bytes_from_the_same_answers(generate: Generate) -> None:
     answers = {"project_name": "Same", "service_prefix": "same", "license": "Apache-2.0"}
 
     started = time.perf_counter()
@@ -78,29 +78,29 @@ def test_the_same_answers_give_the_same_bytes(generate: Generate) -> None:
     assert contents(generate(**answers)) == first
 
 
-def test_every_file_of_the_template_arrives(generate: Generate) -> None:
+def test_copies_every_file_of_the_template(generate: Generate) -> None:
     project = generate()
-    kept = {name for name in names(TEMPLATE) if not LEFT_BY_TOOLS.search(name)}
+    kept = {name for name in names(TEMPLATE) if not TOOL_FILES.search(name)}
 
     assert names(project) == kept | {".env"}
 
 
-def test_lines_end_as_on_unix(generate: Generate) -> None:
+def test_ends_lines_as_on_unix(generate: Generate) -> None:
     project = generate()
 
     assert not [name for name, text in contents(project).items() if "\r" in text]
     assert not [name for name, text in contents(project).items() if text and text[-1] != "\n"]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no run bits")
-def test_scripts_can_be_run(project: Path) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no executable bit")
+def test_scripts_are_executable(project: Path) -> None:
     scripts = list(project.rglob("*.sh"))
 
     assert scripts
     assert all(script.stat().st_mode & 0o111 for script in scripts)
 
 
-def test_python_of_the_template_needs_no_rendering() -> None:
+def test_python_files_of_the_template_need_no_rendering() -> None:
     sources = {path: path.read_text(encoding="utf-8") for path in TEMPLATE.rglob("*.py")}
 
     assert sources
@@ -109,7 +109,7 @@ def test_python_of_the_template_needs_no_rendering() -> None:
 
 @pytest.mark.parametrize("folder", [ROOT, TEMPLATE])
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
-def test_requirements_are_pinned_and_hashed_and_name_no_index(folder: Path, name: str) -> None:
+def test_requirements_are_pinned_with_hashes_and_without_an_index(folder: Path, name: str) -> None:
     lines = (folder / name).read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
 
     requirements = [line for line in lines if line and not line.strip().startswith("#")]

@@ -1,4 +1,4 @@
-"""What the questions refuse, in which words, and that nothing is left behind."""
+"""Answers that the hooks refuse, the messages they give, and the files they leave alone or clean up."""
 
 import json
 import runpy
@@ -62,7 +62,7 @@ BAD_ANSWERS = [
 
 
 @pytest.mark.parametrize(("answers", "sentence"), BAD_ANSWERS)
-def test_refuses_a_bad_answer_before_anything_is_written(
+def test_refuses_a_bad_answer_before_it_writes_anything(
     answers: dict[str, str], sentence: str, generate: Generate, tmp_path: Path
 ) -> None:
     (tmp_path / "inside").mkdir()
@@ -74,7 +74,7 @@ def test_refuses_a_bad_answer_before_anything_is_written(
     assert [path.name for path in tmp_path.rglob("*")] == ["inside"]
 
 
-def test_says_all_that_is_wrong_at_once(generate: Generate) -> None:
+def test_reports_all_bad_answers_at_once(generate: Generate) -> None:
     with pytest.raises(FailedHookException) as refusal:
         generate(project_slug="src", author_name="", service_prefix="?")
 
@@ -85,7 +85,7 @@ def test_says_all_that_is_wrong_at_once(generate: Generate) -> None:
     ]
 
 
-def test_refuses_bad_answers_that_are_replayed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_refuses_bad_answers_in_a_replay(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     answers = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
     answers |= {"project_slug": "src", "project_name": "x", "author_name": "'''\"\\"}
     replay = tmp_path / "replay.json"
@@ -107,7 +107,7 @@ def test_refuses_bad_answers_that_are_replayed(tmp_path: Path, capfd: pytest.Cap
 
 
 @pytest.mark.parametrize("answer", [{"license": "GPL"}, {"python_version": "3.10"}])
-def test_names_the_choices_for_an_answer_that_is_none_of_them(
+def test_names_the_choices_after_an_answer_that_is_not_among_them(
     answer: dict[str, str], generate: Generate, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match="but the choices are"):
@@ -116,7 +116,7 @@ def test_names_the_choices_for_an_answer_that_is_none_of_them(
     assert not list(tmp_path.iterdir())
 
 
-def test_leaves_a_folder_alone_that_exists(generate: Generate, tmp_path: Path) -> None:
+def test_does_not_overwrite_an_existing_folder(generate: Generate, tmp_path: Path) -> None:
     project = generate(tmp_path)
     (project / ".env").write_text("MINE=1\n", encoding="utf-8")
 
@@ -146,7 +146,7 @@ def test_suggests_a_slug_that_it_accepts(slug: str) -> None:
     assert not list(PRE["problems_of_slug"](PRE["suggested"](slug)))
 
 
-def test_keeps_settings_that_are_there(tmp_path: Path) -> None:
+def test_keeps_existing_settings(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("SQLALCHEMY_DATABASE_URI=x\n", encoding="utf-8")
 
     POST["write_settings"](tmp_path)
@@ -154,7 +154,7 @@ def test_keeps_settings_that_are_there(tmp_path: Path) -> None:
     assert (tmp_path / ".env").read_text(encoding="utf-8") == "SQLALCHEMY_DATABASE_URI=x\n"
 
 
-def test_removes_what_tools_left_in_the_folder_of_the_template(tmp_path: Path) -> None:
+def test_removes_caches_that_tools_left_in_the_template(tmp_path: Path) -> None:
     for left in (".mypy_cache/3.11", "src/api/__pycache__"):
         (tmp_path / left).mkdir(parents=True)
 
@@ -167,7 +167,7 @@ def test_removes_what_tools_left_in_the_folder_of_the_template(tmp_path: Path) -
     ("start", "folder"),
     [("ann", "my-service"), (".", "ann/my-service"), ("ann/src", "{project}")],
 )
-def test_says_where_the_project_is_and_what_to_type_next(
+def test_prints_the_folder_of_the_project_and_the_next_commands(
     start: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = tmp_path / "ann" / "my-service"
@@ -181,7 +181,7 @@ def test_says_where_the_project_is_and_what_to_type_next(
 
 
 @pytest.mark.parametrize("hook", ["pre_gen_project.py", "post_gen_project.py"])
-def test_an_answer_reaches_a_hook_as_it_was_typed(hook: str) -> None:
+def test_a_hook_receives_each_answer_unchanged(hook: str) -> None:
     answers = {"a": "'''", "b": '"""', "c": "\\", "d": "\\'", "e": "", "f": "日本\u2028{{ x }}{% y"}
     context = {"cookiecutter": answers}
     source = (ROOT / "hooks" / hook).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Violations of the architecture are planted in a generated project and seen refused."""
+"""The layer contracts of a generated project refuse violations that are planted in it."""
 
 import os
 import subprocess
@@ -65,7 +65,7 @@ def test_refuses_an_import_against_the_layers(
 
 
 @pytest.mark.parametrize("command", [("python", "-c", "import src.app"), ("quart", "routes")])
-def test_a_misspelt_provider_stops_the_start_with_a_sentence_that_names_it(
+def test_stops_with_a_sentence_that_names_a_misspelt_provider(
     command: tuple[str, ...], generate: Generate, project_environment: Path
 ) -> None:
     project = generate()

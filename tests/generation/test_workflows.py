@@ -1,4 +1,4 @@
-"""What CI and pre-commit run is `make check`, in files that GitHub and pre-commit understand."""
+"""CI and pre-commit run `make check`, with configuration files that GitHub and pre-commit accept."""
 
 import re
 import shlex
@@ -19,33 +19,38 @@ PROGRAMS = Path(sys.executable).parent
 MISSPELT = "name: x\non: push\njobs: {a: {runs-on: b, steps: [{uses: actions/checkout@v4, wiht: {}}]}}\n"
 CARELESS = "import os\nfrom src.services import todo_service\n\nx:int = todo_service\n"
 REPAIRED = "from src.services import todo_service\n\nx: int = todo_service\n"
-CHANGES = {"--check", "--fix", "--force-exclude", "."}  # what a hook does to files, make only sees
+CHANGES = {
+    "--check",
+    "--fix",
+    "--force-exclude",
+    ".",
+}  # words in which the commands of hooks, which change files, differ from those of make
 
 
-def tool(name: str, *arguments: str | Path, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def run_tool(name: str, *arguments: str | Path, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
     command = [PROGRAMS / name, *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
-def grammar(path: Path) -> subprocess.CompletedProcess[str]:
-    return tool("check-jsonschema", "--builtin-schema", "vendor.github-workflows", path)
+def check_grammar(path: Path) -> subprocess.CompletedProcess[str]:
+    return run_tool("check-jsonschema", "--builtin-schema", "vendor.github-workflows", path)
 
 
-def risks(path: Path) -> subprocess.CompletedProcess[str]:
-    """Actions that no hash pins, permissions nobody needs, and the like; offline."""
-    return tool("zizmor", "--offline", "--no-progress", "--color=never", path)
+def find_risks(path: Path) -> subprocess.CompletedProcess[str]:
+    """Look offline for actions without a pinned hash, excessive permissions and the like."""
+    return run_tool("zizmor", "--offline", "--no-progress", "--color=never", path)
 
 
-def loaded(path: Path) -> Any:  # noqa: ANN401 - what a YAML file holds
+def load(path: Path) -> Any:  # noqa: ANN401 - any YAML value
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def hooks(project: Path, stage: str) -> list[str]:
     """The commands that pre-commit runs at this stage."""
-    config = loaded(project / ".pre-commit-config.yaml")
-    found = [hook for repo in config["repos"] for hook in repo["hooks"]]
+    config = load(project / ".pre-commit-config.yaml")
+    all_hooks = [hook for repo in config["repos"] for hook in repo["hooks"]]
     stages = config["default_stages"]
-    return [hook["entry"] for hook in found if stage in hook.get("stages", stages)]
+    return [hook["entry"] for hook in all_hooks if stage in hook.get("stages", stages)]
 
 
 def checks(project: Path) -> list[str]:
@@ -56,7 +61,7 @@ def checks(project: Path) -> list[str]:
     return rule[1].replace("\t", "").splitlines()
 
 
-def essence(command: str) -> tuple[str, ...]:
+def normalize(command: str) -> tuple[str, ...]:
     return tuple(word for word in shlex.split(command) if word not in CHANGES)
 
 
@@ -66,37 +71,37 @@ def _workflow(request: pytest.FixtureRequest, project: Path) -> Path:
     return files[request.param]
 
 
-def test_github_understands_the_workflow(workflow: Path) -> None:
-    result = grammar(workflow)
+def test_the_workflow_has_valid_syntax(workflow: Path) -> None:
+    result = check_grammar(workflow)
 
     assert result.returncode == 0, result.stdout
 
 
 def test_the_workflow_takes_no_risks(workflow: Path) -> None:
-    result = risks(workflow)
+    result = find_risks(workflow)
 
     assert result.returncode == 0, result.stdout
 
 
-def test_a_misspelt_word_and_an_unpinned_action_would_be_found(tmp_path: Path) -> None:
+def test_detects_a_misspelt_key_and_an_unpinned_action(tmp_path: Path) -> None:
     workflow = tmp_path / "ci.yml"
     workflow.write_text(MISSPELT, encoding="utf-8")
 
-    assert "'wiht' was unexpected" in grammar(workflow).stdout
+    assert "'wiht' was unexpected" in check_grammar(workflow).stdout
     workflow.write_text(MISSPELT.replace("wiht", "with"), encoding="utf-8")
-    assert grammar(workflow).returncode == 0
-    assert "unpinned-uses" in risks(workflow).stdout
+    assert check_grammar(workflow).returncode == 0
+    assert "unpinned-uses" in find_risks(workflow).stdout
 
 
-def test_ci_of_a_project_runs_make_check_and_nothing_else(project: Path) -> None:
-    jobs = loaded(project / WORKFLOW)["jobs"]
+def test_ci_of_a_project_runs_only_make_check(project: Path) -> None:
+    jobs = load(project / WORKFLOW)["jobs"]
 
     steps = [step for job in jobs.values() for step in job["steps"]]
     assert [step["run"] for step in steps if "run" in step] == ["make check"]
 
 
-def test_each_night_a_project_is_fuzzed_and_audited(project: Path) -> None:
-    jobs = loaded(project / NIGHTLY)["jobs"]
+def test_the_nightly_workflow_fuzzes_and_audits(project: Path) -> None:
+    jobs = load(project / NIGHTLY)["jobs"]
 
     assert [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step] == [
         "make fuzz",
@@ -105,7 +110,7 @@ def test_each_night_a_project_is_fuzzed_and_audited(project: Path) -> None:
 
 
 def test_ci_of_the_template_runs_its_checks() -> None:
-    steps = loaded(ROOT / WORKFLOW)["jobs"]["check"]["steps"]
+    steps = load(ROOT / WORKFLOW)["jobs"]["check"]["steps"]
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
     assert [step["run"] for step in steps if "run" in step] == [".ci/run"]
@@ -113,18 +118,18 @@ def test_ci_of_the_template_runs_its_checks() -> None:
     assert "check: lint test ##" in (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
-def test_hooks_before_a_commit_are_a_part_of_make_check(project: Path) -> None:
-    before_commit = {essence(command) for command in hooks(project, "pre-commit")}
+def test_pre_commit_hooks_are_part_of_make_check(project: Path) -> None:
+    before_commit = {normalize(command) for command in hooks(project, "pre-commit")}
 
     assert len(before_commit) >= 4
-    assert before_commit <= {essence(command) for command in checks(project)}
+    assert before_commit <= {normalize(command) for command in checks(project)}
 
 
-def test_the_hook_before_a_push_is_make_check(project: Path) -> None:
+def test_the_pre_push_hook_is_make_check(project: Path) -> None:
     assert hooks(project, "pre-push") == ["make check"]
 
 
-def test_hooks_repair_what_they_can_and_refuse_the_rest(
+def test_hooks_fix_what_they_can_and_report_the_rest(
     generate: Generate, commands: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = generate()
@@ -136,7 +141,7 @@ def test_hooks_repair_what_they_can_and_refuse_the_rest(
     subprocess.run([*git, "add", "--all"], check=True)
     monkeypatch.setenv("PRE_COMMIT_HOME", str(tmp_path))
 
-    result = tool("pre-commit", "run", "--all-files", folder=project)
+    result = run_tool("pre-commit", "run", "--all-files", folder=project)
 
     outcomes = dict(re.findall(r"^(.+?)\.\.+(\w+)$", result.stdout, re.MULTILINE))
     assert outcomes == dict.fromkeys(["ruff format", "ruff check", "mypy", "layer contracts"], "Failed")

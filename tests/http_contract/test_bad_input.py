@@ -1,4 +1,4 @@
-"""What no client should send, byte by byte to a real Hypercorn: each gets its 4xx, and the next one gets its answer."""
+"""Malformed and excessive requests, sent as bytes to a real Hypercorn: each gets a 4xx, and the next one its answer."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from support.waiting import wait_until
 
 MEGABYTE = 1024 * 1024
 TITLE = b'{"title": "a"}'
-CLOSED = 0  # the connection, without an answer
+CLOSED = 0  # instead of a status: the connection was closed without an answer
 STATUS = re.compile(rb"HTTP/1\.1 ([2-5]\d\d)")
 JSON = b"Content-Type: application/json"
 CHUNKED = b"Transfer-Encoding: chunked"
@@ -47,7 +47,7 @@ def post(body: bytes, *headers: bytes, line: bytes = b"POST /v1/todo", kind: byt
 
 LIVE = get(b"/health/live")
 BAD: dict[str, tuple[bytes, set[int]]] = {
-    "no request": (b"\0\1\2\r\n\r\n", {400}),
+    "no HTTP": (b"\0\1\2\r\n\r\n", {400}),
     "HTTP/0.9": (b"GET /health/live\r\n\r\n", {400}),
     "TLS": (bytes.fromhex("16030100a1010000") + bytes(100), {400}),
     "no host": (b"GET /health/live HTTP/1.1\r\n\r\n", {400}),
@@ -57,15 +57,15 @@ BAD: dict[str, tuple[bytes, set[int]]] = {
     "no target": (get(b""), {400}),
     "a target without a path": (get(b"?x=1"), {400}),
     "a websocket without a path": (get(b"?x=1", *WEBSOCKET), {400}),
-    "a url with half an address": (get(b"http://[/nowhere"), {404}),
-    "a server as a whole": (request(b"OPTIONS *"), {400}),
-    "a proxy that we are not": (request(b"CONNECT a:80"), {400}),
+    "a url with half an IPv6 address": (get(b"http://[/nowhere"), {404}),
+    "OPTIONS of the whole server": (request(b"OPTIONS *"), {400}),
+    "CONNECT, as to a proxy": (request(b"CONNECT a:80"), {400}),
     "TRACE": (request(b"TRACE /v1/todo"), {405}),
-    "a method of their own": (request(b"FROB /v1/todo"), {405}),
+    "an unknown method": (request(b"FROB /v1/todo"), {405}),
     "a long path": (get(b"/" + b"a" * 10_000), {404}),
     "a path with a line break": (get(b"/%0d%0aX:%20y"), {404}),
     "a path with NUL": (get(b"/v1/todo/%00"), {404}),
-    "a path in no UTF-8": (get(b"/v1/todo/%FF"), {404}),
+    "a path that is not UTF-8": (get(b"/v1/todo/%FF"), {404}),
     "a path in raw bytes": (get(b"/v1/todo/\xff"), {400}),
     "a query with NUL": (get(b"/v1/todo?title=%00"), {400}),
     "a query in raw bytes": (get(b"/v1/todo?title=\xff"), {400}),
@@ -78,8 +78,8 @@ BAD: dict[str, tuple[bytes, set[int]]] = {
     "two lengths": (post(TITLE, b"Content-Length: 1"), {400}),
     "a length below zero": (request(b"POST /v1/todo", JSON, b"Content-Length: -1"), {400}),
     "a length of a thousand digits": (request(b"POST /v1/todo", JSON, b"Content-Length: " + b"9" * 1000), {400}),
-    "a chunk of no length": (request(b"POST /v1/todo", JSON, CHUNKED, body=b"zz\r\n"), {400}),
-    "a coding nobody knows": (request(b"POST /v1/todo", JSON, b"Transfer-Encoding: gzip, chunked"), {501}),
+    "a chunk without a length": (request(b"POST /v1/todo", JSON, CHUNKED, body=b"zz\r\n"), {400}),
+    "an unknown transfer coding": (request(b"POST /v1/todo", JSON, b"Transfer-Encoding: gzip, chunked"), {501}),
     "no media type": (post(TITLE, kind=b"X: y"), {415}),
     "another media type": (post(TITLE, kind=b"Content-Type: text/plain"), {415}),
     "a form": (post(b"title=a", kind=b"Content-Type: application/x-www-form-urlencoded"), {415}),
@@ -87,10 +87,10 @@ BAD: dict[str, tuple[bytes, set[int]]] = {
     "a media type in raw bytes": (post(TITLE, kind=b"Content-Type: ;;=\xff"), {415}),
     "UTF-16": (post('{"title": "a"}'.encode("utf-16"), kind=JSON + b"; charset=utf-16"), {400}),
     "a byte order mark": (post(b"\xef\xbb\xbf" + TITLE), {400}),
-    "a body in no UTF-8": (post(b'{"title": "\xff"}'), {400}),
+    "a body that is not UTF-8": (post(b'{"title": "\xff"}'), {400}),
     "a compressed body": (post(b"\x1f\x8b\x08\0", b"Content-Encoding: gzip"), {400}),
-    "half a pair in a string": (post(b'{"title": "\\ud800"}'), {400}),
-    "half a pair in a name": (post(b'{"title": "a", "\\ud800": 1}'), {400}),
+    "half a surrogate pair in a string": (post(b'{"title": "\\ud800"}'), {400}),
+    "half a surrogate pair in a name": (post(b'{"title": "a", "\\ud800": 1}'), {400}),
     "NUL in a string": (post(b'{"title": "a\\u0000"}'), {400}),
     "NUL in a name": (post(b'{"title": "a", "\\u0000": 1}'), {400}),
     "a raw NUL": (post(b'{"title": "a\0"}'), {400}),
@@ -102,11 +102,11 @@ BAD: dict[str, tuple[bytes, set[int]]] = {
     "an infinite number": (post(b'{"title": "a", "completed": 1e999}'), {400}),
     "not a number": (post(b'{"title": NaN}'), {400}),
     "a long name": (post(b'{"%s": 1}' % (b"a" * 900_000)), {400}),
-    "no websocket": (get(b"/v1/todo", *WEBSOCKET), {405}),
-    "half a websocket": (get(b"/v1/todo", *WEBSOCKET[:2]), {400}),
+    "a websocket where there is none": (get(b"/v1/todo", *WEBSOCKET), {405}),
+    "an incomplete websocket handshake": (get(b"/v1/todo", *WEBSOCKET[:2]), {400}),
 }
-# Here Hypercorn 0.18 raises, and logs it; with workers = 0, too, it ends this connection and no other.
-TRIPS = {
+# Hypercorn 0.18 raises an exception and logs it, but ends only this connection.
+SERVER_ERRORS = {
     "a subprotocol in raw bytes": get(b"/v1/todo", *WEBSOCKET, b"Sec-WebSocket-Protocol: \xff"),
     "an upgrade with broken settings": get(b"/health/live", *UPGRADE, b"HTTP2-Settings: AAA"),
     "HTTP/2 with a path in raw bytes": HTTP2,
@@ -127,21 +127,21 @@ def _service(project: Path, commands: Commands, uri: str) -> Iterator[Service]:
 
 @pytest.fixture(name="impatient", scope="module")
 def _impatient(project: Path, commands: Commands, uri: str) -> Iterator[Service]:
-    """It waits a second for a body."""
+    """A service that waits only one second for a body."""
     settings = {"APP_ENV": "production", "LOG_FORMAT": "json", "BODY_TIMEOUT": "1"}
     with commands.serve(project, SQLALCHEMY_DATABASE_URI=uri, **settings) as service:
         yield service
 
 
-def connected(service: Service) -> socket.socket:
+def connect(service: Service) -> socket.socket:
     return socket.create_connection(("127.0.0.1", service.port), timeout=60)
 
 
-def answers(connection: socket.socket, number: int = 1) -> bytes:
-    """What arrives until so many answers have begun and the last is all there, or the connection is closed."""
+def read_answers(connection: socket.socket, number: int = 1) -> bytes:
+    """Read until so many answers have arrived completely, or the connection is closed."""
     received = b""
     with suppress(ConnectionError):
-        while len(STATUS.findall(received)) < number or not _complete(received):
+        while len(STATUS.findall(received)) < number or not is_complete(received):
             data = connection.recv(65536)
             if not data:
                 break
@@ -149,23 +149,23 @@ def answers(connection: socket.socket, number: int = 1) -> bytes:
     return received
 
 
-def _complete(received: bytes) -> bool:
+def is_complete(received: bytes) -> bool:
     head, _, body = received[received.rindex(b"HTTP/1.1 ") :].partition(b"\r\n\r\n")
     length = re.search(rb"content-length: (\d+)", head)
     return bool(length) and len(body) >= int(length[1] if length else 0)
 
 
-def exchanged(service: Service, *parts: bytes, number: int = 1) -> bytes:
-    with connected(service) as connection:
-        with suppress(ConnectionError):  # it may be closed before it has it all
+def exchange(service: Service, *parts: bytes, number: int = 1) -> bytes:
+    with connect(service) as connection:
+        with suppress(ConnectionError):  # the service may close the connection before it has read everything
             for part in parts:
                 connection.sendall(part)
-        return answers(connection, number)
+        return read_answers(connection, number)
 
 
 def status_of(answer: bytes) -> int:
-    found = STATUS.match(answer)
-    return int(found[1]) if found else CLOSED
+    match = STATUS.match(answer)
+    return int(match[1]) if match else CLOSED
 
 
 def problem_of(answer: bytes) -> dict[str, object]:
@@ -175,13 +175,13 @@ def problem_of(answer: bytes) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(("data", "statuses"), BAD.values(), ids=BAD)
-def test_bad_input_is_refused_and_the_next_request_is_not(service: Service, data: bytes, statuses: set[int]) -> None:
+def test_refuses_bad_input_and_answers_the_next_request(service: Service, data: bytes, statuses: set[int]) -> None:
     before = service.events(level="error")
 
-    answer = exchanged(service, data)
+    answer = exchange(service, data)
 
     assert status_of(answer) in statuses, answer[:1000]
-    assert status_of(exchanged(service, LIVE)) == 200
+    assert status_of(exchange(service, LIVE)) == 200
     assert service.events(level="error") == before
     assert "Traceback" not in service.output
 
@@ -192,12 +192,12 @@ def test_bad_input_is_refused_and_the_next_request_is_not(service: Service, data
     ids=["2**31", "2**63-1", "2**63", "10**4000", "more digits than Python reads"],
 )
 @pytest.mark.parametrize("method", [b"GET", b"PATCH", b"DELETE"])
-def test_an_id_beyond_its_column_is_the_id_of_nothing(
+def test_returns_404_for_an_id_beyond_the_integer_range_and_400_beyond_bigint(
     service: Service, method: bytes, identity: int | None, statuses: set[int]
 ) -> None:
     path = b"/v1/todo/" + (str(identity).encode() if identity else b"9" * 5000)
 
-    answer = exchanged(service, post(TITLE, line=method + b" " + path))
+    answer = exchange(service, post(TITLE, line=method + b" " + path))
 
     assert status_of(answer) in statuses
 
@@ -213,7 +213,7 @@ def test_an_id_beyond_its_column_is_the_id_of_nothing(
     ],
 )
 @pytest.mark.parametrize("chunked", [False, True], ids=["with its length", "in chunks"])
-def test_who_sends_too_much_gets_an_answer_and_not_a_broken_pipe(
+def test_answers_a_body_that_is_too_large_and_keeps_the_connection(
     service: Service, line: bytes, headers: list[bytes], status: int, chunked: bool
 ) -> None:
     size = 8 * MEGABYTE
@@ -222,80 +222,82 @@ def test_who_sends_too_much_gets_an_answer_and_not_a_broken_pipe(
     if not chunked:
         data = request(line, *headers, b"Content-Length: %d" % size, body=b"x" * size)
 
-    with connected(service) as connection:
+    with connect(service) as connection:
         connection.sendall(data)
-        refusal = answers(connection)
+        refusal = read_answers(connection)
         connection.sendall(LIVE)  # on the same connection
-        next_answer = answers(connection)
+        next_answer = read_answers(connection)
 
     assert (status_of(refusal), status_of(next_answer)) == (status, 200)
     assert problem_of(refusal)["status"] == status
 
 
-def test_who_only_announces_too_much_does_not_wait_for_ever(service: Service) -> None:
+def test_answers_413_if_a_body_that_is_too_large_is_announced_but_never_sent(service: Service) -> None:
     started = time.monotonic()
 
-    answer = exchanged(service, request(b"POST /v1/todo", JSON, b"Content-Length: 99999999999999999999"))
+    answer = exchange(service, request(b"POST /v1/todo", JSON, b"Content-Length: 99999999999999999999"))
 
     assert status_of(answer) == 413
-    note(f"413 of a body that is announced and never sent: after {time.monotonic() - started:.1f} s")
+    note(f"413 for a body that is announced but never sent: after {time.monotonic() - started:.1f} s")
 
 
-def test_a_length_together_with_chunks_ends_the_connection(service: Service) -> None:
+def test_closes_the_connection_after_a_request_with_both_a_length_and_chunks(service: Service) -> None:
     smuggled = get(b"/smuggled")
 
-    answer = exchanged(service, post(b"0\r\n\r\n" + smuggled, CHUNKED), number=2)
+    answer = exchange(service, post(b"0\r\n\r\n" + smuggled, CHUNKED), number=2)
 
     assert STATUS.findall(answer) == [b"400"]
     assert "exclude each other" in str(problem_of(answer)["error_message"])
     assert "/smuggled" not in service.output
 
 
-def test_a_url_as_for_a_proxy_is_served_like_its_path(service: Service) -> None:
-    assert status_of(exchanged(service, get(b"http://example.com/health/live"))) == 200
+def test_serves_the_path_of_an_absolute_url(service: Service) -> None:
+    assert status_of(exchange(service, get(b"http://example.com/health/live"))) == 200
 
 
-def test_pipelined_requests_are_answered_in_their_order(service: Service) -> None:
+def test_answers_pipelined_requests_in_order(service: Service) -> None:
     requests = [post(TITLE), LIVE, get(b"/nowhere"), post(b"["), get(b"/v1/todo/0")] * 20
 
-    answer = exchanged(service, b"".join(requests), number=100)
+    answer = exchange(service, b"".join(requests), number=100)
 
     assert STATUS.findall(answer) == [b"201", b"200", b"404", b"400", b"404"] * 20
 
 
-def test_a_hundred_thousand_mistakes_are_not_told_one_by_one(service: Service) -> None:
+def test_limits_the_number_of_errors_in_one_answer(service: Service) -> None:
     fields = b",".join(b'"k%d":1' % number for number in range(80_000))
     many, fewer = b"{%s}" % fields, b"{%s}" % fields[:8_000].rpartition(b",")[0]
 
-    told = [problem_of(exchanged(service, post(body)))["error_message"] for body in (many, fewer)]
+    messages = [problem_of(exchange(service, post(body)))["error_message"] for body in (many, fewer)]
 
-    assert told[0] == "The body has more than 1000 fields"
-    assert isinstance(told[1], dict)
-    assert len(told[1]) == 100
+    assert messages[0] == "The body has more than 1000 fields"
+    assert isinstance(messages[1], dict)
+    assert len(messages[1]) == 100
 
 
-def test_a_slow_body_is_given_up(impatient: Service) -> None:
-    with connected(impatient) as connection:
+def test_answers_408_to_a_slow_body(impatient: Service) -> None:
+    with connect(impatient) as connection:
         connection.sendall(request(b"POST /v1/todo", JSON, b"Content-Length: 100"))
-        answer = dripped(connection, b" " * 90)
+        answer = drip(connection, b" " * 90)
 
     assert status_of(answer) == 408
     assert problem_of(answer)["status"] == 408
 
 
-def test_slow_headers_are_given_up(project: Path, commands: Commands, uri: str) -> None:
-    """Hypercorn closes what has been no request for the time of its keep-alive, however busy it is."""
+def test_closes_a_connection_with_slow_headers(project: Path, commands: Commands, uri: str) -> None:
+    """Hypercorn closes a connection without a complete request after its keep-alive time, even if data arrives."""
     with commands.serve(project, *HYPERCORN, "--keep-alive", "1", SQLALCHEMY_DATABASE_URI=uri) as service:
-        with connected(service) as connection:
+        with connect(service) as connection:
             connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: a\r\nX: ")
-            answer = dripped(connection, b"x" * 300)
+            answer = drip(connection, b"x" * 300)
 
         assert answer == b""
-        wait_until(lambda: status_of(exchanged(service, LIVE)) == 200)  # where it takes a second, it is closed as well
+        wait_until(
+            lambda: status_of(exchange(service, LIVE)) == 200
+        )  # on a slow machine this connection may be closed, too
 
 
-def dripped(connection: socket.socket, data: bytes) -> bytes:
-    """Sends ten bytes a second until there is an answer, or no connection any more."""
+def drip(connection: socket.socket, data: bytes) -> bytes:
+    """Send ten bytes a second until an answer arrives or the connection is closed."""
     received = b""
     connection.settimeout(0.1)
     for number in range(len(data)):
@@ -306,17 +308,17 @@ def dripped(connection: socket.socket, data: bytes) -> bytes:
             except ConnectionError:
                 return received
             connection.settimeout(60)
-            return received + answers(connection) if received and not _complete(received) else received
-    pytest.fail("The server took it all")
+            return received + read_answers(connection) if received and not is_complete(received) else received
+    pytest.fail("The server has read everything")
 
 
-@pytest.mark.parametrize("data", TRIPS.values(), ids=TRIPS)
-def test_where_the_server_trips_it_falls_over_one_connection_only(impatient: Service, data: bytes) -> None:
-    """`impatient`, for `service` must have logged no error."""
-    with connected(impatient) as other:
-        answer = exchanged(impatient, data)
+@pytest.mark.parametrize("data", SERVER_ERRORS.values(), ids=SERVER_ERRORS)
+def test_an_error_of_the_server_ends_only_one_connection(impatient: Service, data: bytes) -> None:
+    """Uses `impatient`, because other tests assert that `service` has logged no error."""
+    with connect(impatient) as other:
+        answer = exchange(impatient, data)
         other.sendall(LIVE)
-        assert status_of(answers(other)) == 200
+        assert status_of(read_answers(other)) == 200
 
     assert status_of(answer) in {CLOSED, 400, 405}
     assert impatient.process.poll() is None

@@ -1,4 +1,4 @@
-"""/docs as a developer meets it: in a browser that reaches nothing but the service, with and without a prefix."""
+"""The page /docs in a browser that can only reach the service, with and without a prefix."""
 
 import time
 from collections.abc import Iterator
@@ -24,15 +24,15 @@ def _prefix(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(name="site")
 def _site(prefix: str, project: Path, commands: Commands, postgres: Postgres) -> Iterator[str]:
-    """The URL below which a service in production has been asked to show its documentation."""
+    """The URL of a service in production whose documentation is switched on."""
     settings = {"SQLALCHEMY_DATABASE_URI": postgres.create_database(), "SERVICE_PREFIX": prefix}
-    asked = {"APP_ENV": "production", "API_DOCS": "true"}
-    with commands.serve(project, answers=f"{prefix}/health/live", **settings, **asked) as service:
+    production = {"APP_ENV": "production", "API_DOCS": "true"}
+    with commands.serve(project, answers=f"{prefix}/health/live", **settings, **production) as service:
         yield f"{service.url}{prefix}"
 
 
 def try_out(page: Page, operation: str, body: str = "") -> tuple[str, str]:
-    """The URL that was called, and the status of its answer."""
+    """Try an operation; return the URL that was called, and the status of its answer."""
     page.click(f"{operation} .opblock-summary-control")
     page.click(f"{operation} .try-out__btn")
     if body:
@@ -42,7 +42,7 @@ def try_out(page: Page, operation: str, body: str = "") -> tuple[str, str]:
     return page.text(f"{operation} .request-url pre"), status
 
 
-def test_calls_the_service_and_nobody_else(site: str, prefix: str, page: Page) -> None:
+def test_tries_out_the_api_and_sends_requests_only_to_the_service(site: str, prefix: str, page: Page) -> None:
     started = time.monotonic()
     page.open(f"{site}/docs")
     created = try_out(page, CREATE, '{"title": "Written by hand"}')

@@ -1,4 +1,4 @@
-"""The made-up requests of a project reach the routes of its user, and find what these do not document."""
+"""The fuzz tests of a project reach the routes that its user adds, and report undocumented answers."""
 
 import subprocess
 
@@ -8,7 +8,7 @@ from support.service import Commands
 from support.template import Generate
 
 
-def test_an_answer_that_is_not_documented_and_a_500_are_found(
+def test_reports_an_undocumented_status_and_a_server_error(
     generate: Generate, commands: Commands, postgres: Postgres
 ) -> None:
     project = generate(include_todo_example=False, service_prefix="example")

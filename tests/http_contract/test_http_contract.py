@@ -1,4 +1,4 @@
-"""The HTTP contract, row by row, from a real Hypercorn over real sockets."""
+"""The HTTP contract of the todo example, checked against a real Hypercorn."""
 
 import json
 import socket
@@ -25,7 +25,7 @@ NO_ROUTE = "The requested URL was not found on the server."
 NO_METHOD = "The method is not allowed"
 NO_JSON = "The body is not valid JSON"
 
-# method, path, headers, body, status, how the sentence begins or the fields that are complained of
+# method, path, headers, body, status, and the start of the message or the names of the wrong fields
 ERRORS: list[tuple[str, str, dict[str, str], bytes, int, str | list[str]]] = [
     ("POST", "/v1/todo", {}, b"", 400, NO_DATA),
     ("POST", "/v1/todo", JSON, b"", 400, NO_DATA),
@@ -89,7 +89,7 @@ def _empty(postgres: Postgres, uri: str) -> None:
     postgres.execute(uri, "DELETE FROM todo")
 
 
-def created(client: httpx.Client, title: str = "a", **data: object) -> dict[str, Any]:
+def create_todo(client: httpx.Client, title: str = "a", **data: object) -> dict[str, Any]:
     response = client.post("/v1/todo", json={"title": title, **data})
     assert response.status_code == 201
     return dict(response.json())
@@ -106,7 +106,7 @@ def problem_of(response: httpx.Response) -> dict[str, Any]:
     return problem
 
 
-def test_a_created_todo_is_answered_with_all_of_its_members(client: httpx.Client) -> None:
+def test_returns_all_members_of_a_created_todo(client: httpx.Client) -> None:
     data = {"title": "Water the plants", "description": "all of them", "completed": True}
 
     response = client.post("/v1/todo", json=data)
@@ -118,21 +118,21 @@ def test_a_created_todo_is_answered_with_all_of_its_members(client: httpx.Client
     assert isinstance(todo["id"], int)
 
 
-def test_description_and_completed_may_be_left_out(client: httpx.Client) -> None:
-    todo = created(client, title="a")
+def test_description_and_completed_are_optional(client: httpx.Client) -> None:
+    todo = create_todo(client, title="a")
 
     assert (todo["title"], todo["description"], todo["completed"]) == ("a", None, False)
 
 
 def test_timestamps_are_iso_8601_with_an_offset(client: httpx.Client) -> None:
-    todo = created(client)
+    todo = create_todo(client)
 
     for member in ("created_at", "updated_at"):
         assert datetime.fromisoformat(todo[member]).utcoffset() is not None
 
 
-def test_a_todo_is_retrieved_as_it_was_created(client: httpx.Client) -> None:
-    todo = created(client, title="Zoë 🎉", description="one\ntwo")
+def test_returns_a_todo_by_its_id(client: httpx.Client) -> None:
+    todo = create_todo(client, title="Zoë 🎉", description="one\ntwo")
 
     response = client.get(f"/v1/todo/{todo['id']}")
 
@@ -140,8 +140,8 @@ def test_a_todo_is_retrieved_as_it_was_created(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("change", [{"title": "b"}, {"description": "b"}, {"completed": True}])
-def test_an_update_writes_what_is_given_and_when(client: httpx.Client, change: dict[str, object]) -> None:
-    todo = created(client)
+def test_an_update_changes_the_given_members_and_updated_at(client: httpx.Client, change: dict[str, object]) -> None:
+    todo = create_todo(client)
 
     response = client.patch(f"/v1/todo/{todo['id']}", json=change)
 
@@ -152,8 +152,8 @@ def test_an_update_writes_what_is_given_and_when(client: httpx.Client, change: d
     assert client.get(f"/v1/todo/{todo['id']}").json() == updated
 
 
-def test_a_deleted_todo_is_gone(client: httpx.Client) -> None:
-    todo = created(client)
+def test_returns_404_for_a_deleted_todo(client: httpx.Client) -> None:
+    todo = create_todo(client)
 
     response = client.delete(f"/v1/todo/{todo['id']}")
 
@@ -163,8 +163,8 @@ def test_a_deleted_todo_is_gone(client: httpx.Client) -> None:
 
 
 @pytest.mark.usefixtures("empty")
-def test_a_list_comes_in_pages_ordered_by_id(client: httpx.Client) -> None:
-    ids = [created(client, title=str(number))["id"] for number in range(12)]
+def test_returns_a_list_in_pages_ordered_by_id(client: httpx.Client) -> None:
+    ids = [create_todo(client, title=str(number))["id"] for number in range(12)]
     client.patch(f"/v1/todo/{ids[0]}", json={"completed": True})
 
     first = client.get("/v1/todo").json()
@@ -194,7 +194,7 @@ def test_a_list_comes_in_pages_ordered_by_id(client: httpx.Client) -> None:
         ("itemized=false&page=2", 2, 10),
     ],
 )
-def test_a_page_that_cannot_be_is_read_as_one_that_can(
+def test_replaces_invalid_page_parameters_by_valid_ones(
     client: httpx.Client, query: str, page: int, per_page: int
 ) -> None:
     response = client.get(f"/v1/todo?{query}")
@@ -203,9 +203,9 @@ def test_a_page_that_cannot_be_is_read_as_one_that_can(
     assert (response.json()["page"], response.json()["per_page"]) == (page, per_page)
 
 
-def test_a_list_may_be_narrowed_to_a_title(client: httpx.Client) -> None:
-    todo = created(client, title="only this & that")
-    created(client, title="only")
+def test_filters_a_list_by_title(client: httpx.Client) -> None:
+    todo = create_todo(client, title="only this & that")
+    create_todo(client, title="only")
 
     found = client.get("/v1/todo", params={"title": "only this & that"}).json()
 
@@ -214,8 +214,8 @@ def test_a_list_may_be_narrowed_to_a_title(client: httpx.Client) -> None:
 
 @pytest.mark.usefixtures("empty")
 @pytest.mark.parametrize("parameter", ["itemized", "itemize"])
-def test_all_of_a_list_has_no_pages(client: httpx.Client, parameter: str) -> None:
-    ids = [created(client)["id"] for _ in range(11)]
+def test_an_itemized_list_has_no_pages(client: httpx.Client, parameter: str) -> None:
+    ids = [create_todo(client)["id"] for _ in range(11)]
 
     response = client.get(f"/v1/todo?{parameter}=true")
 
@@ -224,10 +224,10 @@ def test_all_of_a_list_has_no_pages(client: httpx.Client, parameter: str) -> Non
 
 
 @pytest.mark.usefixtures("empty")
-def test_all_of_a_list_has_a_ceiling(client: httpx.Client, postgres: Postgres, uri: str) -> None:
+def test_refuses_an_itemized_list_beyond_its_limit(client: httpx.Client, postgres: Postgres, uri: str) -> None:
     postgres.execute(uri, "INSERT INTO todo (title) SELECT n FROM generate_series(1, 1000) n")
     complete = client.get("/v1/todo?itemized=true")
-    created(client)
+    create_todo(client)
     refused = client.get("/v1/todo?itemized=true")
 
     assert (complete.status_code, len(complete.json()["items"])) == (200, 1000)
@@ -235,7 +235,7 @@ def test_all_of_a_list_has_a_ceiling(client: httpx.Client, postgres: Postgres, u
     assert "page=1&per_page=100" in problem_of(refused)["error_message"]
 
 
-def test_a_trailing_slash_makes_no_difference(client: httpx.Client) -> None:
+def test_ignores_a_trailing_slash(client: httpx.Client) -> None:
     todo = client.post("/v1/todo/", json={"title": "a"}).json()
     path = f"/v1/todo/{todo['id']}/"
 
@@ -275,14 +275,14 @@ def test_every_error_has_the_same_shape(
         assert problem["detail"] == message
 
 
-def test_a_wrong_method_is_told_the_right_ones(client: httpx.Client) -> None:
+def test_names_the_allowed_methods_after_a_wrong_one(client: httpx.Client) -> None:
     response = client.put("/v1/todo")
 
     assert {"GET", "POST"} <= set(response.headers["Allow"].split(", "))
     assert "PUT" not in response.headers["Allow"]
 
 
-def test_a_body_that_does_not_tell_its_length_has_the_same_limit(service: Service) -> None:
+def test_limits_the_size_of_a_chunked_body(service: Service) -> None:
     head = b"POST /v1/todo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
     chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
     with socket.create_connection(("127.0.0.1", service.port), timeout=60) as connection:
@@ -293,7 +293,7 @@ def test_a_body_that_does_not_tell_its_length_has_the_same_limit(service: Servic
         assert connection.recv(12) == b"HTTP/1.1 413"
 
 
-def test_the_unexpected_is_logged_once_and_not_told(service: Service) -> None:
+def test_logs_an_unexpected_error_once_and_hides_its_details(service: Service) -> None:
     reason = "a reason that is nobody's business"
 
     response = service.get("/probe/failure", headers={"X-Request-ID": "unexpected-1"})
@@ -309,10 +309,12 @@ def test_the_unexpected_is_logged_once_and_not_told(service: Service) -> None:
     mentioned = [line for line in service.output.splitlines() if "unexpected-1" in line]
     assert [json.loads(line)["event"] for line in mentioned] == ["unexpected error", "request"]
     assert "Traceback (most recent call last)" not in service.output
-    assert "HUNTER2" not in service.output  # what local variables hold is nobody's business either
+    assert "HUNTER2" not in service.output  # the values of local variables are not logged
 
 
-def test_the_unexpected_is_readable_on_a_console(probed_project: Path, commands: Commands, postgres: Postgres) -> None:
+def test_logs_an_unexpected_error_readably_on_a_console(
+    probed_project: Path, commands: Commands, postgres: Postgres
+) -> None:
     uri = postgres.create_database()
     settings = {"APP_ENV": "development", "LOG_FORMAT": "console"}
     with commands.serve(probed_project, SQLALCHEMY_DATABASE_URI=uri, **settings) as service:
@@ -326,7 +328,7 @@ def test_the_unexpected_is_readable_on_a_console(probed_project: Path, commands:
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/v1/todo/0", "/nowhere", "/probe/failure"])
-def test_a_request_id_is_taken_over_answered_and_logged(service: Service, path: str) -> None:
+def test_returns_and_logs_the_request_id_of_the_caller(service: Service, path: str) -> None:
     identity = f"of-the-caller:{path}"
 
     response = service.get(path, headers={"X-Request-ID": identity})
@@ -337,7 +339,7 @@ def test_a_request_id_is_taken_over_answered_and_logged(service: Service, path: 
 
 
 @pytest.mark.parametrize("given", [None, "", "a b", "x" * 129, '"},{"level": "error'])
-def test_a_request_id_is_made_where_none_can_be_taken_over(service: Service, given: str | None) -> None:
+def test_creates_a_request_id_if_the_caller_sends_no_valid_one(service: Service, given: str | None) -> None:
     headers = {} if given is None else {"X-Request-ID": given}
 
     identity = service.get("/health/live", headers=headers).headers["X-Request-ID"]
@@ -346,7 +348,7 @@ def test_a_request_id_is_made_where_none_can_be_taken_over(service: Service, giv
     assert len(service.wait_for_events(event="request", request_id=identity)) == 1
 
 
-def test_what_a_query_asks_for_is_not_logged(service: Service) -> None:
+def test_does_not_log_the_query_string(service: Service) -> None:
     service.get("/v1/todo?title=private", headers={"X-Request-ID": "query"})
 
     assert len(service.wait_for_events(event="request", request_id="query", path="/v1/todo")) == 1
@@ -354,7 +356,7 @@ def test_what_a_query_asks_for_is_not_logged(service: Service) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/todo", "/nowhere", "/probe/failure"])
-def test_every_answer_has_the_headers_of_an_api(service: Service, path: str) -> None:
+def test_every_answer_has_the_security_headers_of_an_api(service: Service, path: str) -> None:
     headers = service.get(path).headers
 
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -364,15 +366,13 @@ def test_every_answer_has_the_headers_of_an_api(service: Service, path: str) -> 
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
-def test_a_service_with_its_database_is_alive_and_ready(client: httpx.Client, path: str) -> None:
+def test_is_alive_and_ready_with_its_database(client: httpx.Client, path: str) -> None:
     response = client.get(path)
 
     assert (response.status_code, response.json()["status"]) == (200, "ok")
 
 
-def test_a_service_is_not_ready_before_its_migrations(
-    probed_project: Path, commands: Commands, postgres: Postgres
-) -> None:
+def test_is_not_ready_before_its_migrations(probed_project: Path, commands: Commands, postgres: Postgres) -> None:
     uri = postgres.create_database(template="template1")
     with commands.serve(probed_project, SQLALCHEMY_DATABASE_URI=uri) as service:
         live, ready = service.get("/health/live"), service.get("/health/ready")
@@ -381,7 +381,7 @@ def test_a_service_is_not_ready_before_its_migrations(
     assert "quart db upgrade" in problem_of(ready)["error_message"]
 
 
-def test_openapi_has_the_routes_and_what_they_take(client: httpx.Client) -> None:
+def test_openapi_describes_routes_and_their_bodies(client: httpx.Client) -> None:
     response = client.get("/openapi.json")
 
     document = response.json()
@@ -397,7 +397,7 @@ def test_openapi_has_the_routes_and_what_they_take(client: httpx.Client) -> None
     assert document["servers"] == [{"url": "/"}]
 
 
-def test_there_is_a_page_to_try_the_api(client: httpx.Client) -> None:
+def test_serves_a_page_to_try_the_api(client: httpx.Client) -> None:
     response = client.get("/docs")
 
     assert (response.status_code, response.headers["Content-Type"]) == (

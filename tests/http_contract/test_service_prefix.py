@@ -1,4 +1,4 @@
-"""`SERVICE_PREFIX` on a real Hypercorn, over HTTP and websockets."""
+"""SERVICE_PREFIX on a real Hypercorn, over HTTP and websockets."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from websockets.sync.client import connect
 from support.postgres import Postgres
 from support.service import Commands, Service
 
-NOT_OURS = "This url does not belong to the app."
+OUTSIDE = "This url does not belong to the app."
 
 
 @pytest.fixture(name="uri", scope="module")
@@ -32,35 +32,35 @@ def _plain(probed_project: Path, commands: Commands, uri: str) -> Iterator[Servi
 
 
 @pytest.mark.parametrize("path", ["/v1/todo", "/v1/todo/", "/health/live", "/health/ready", "/openapi.json", "/docs"])
-def test_everything_is_served_under_the_prefix(service: Service, path: str) -> None:
+def test_serves_every_route_under_the_prefix_only(service: Service, path: str) -> None:
     inside, outside = service.get(f"/example{path}"), service.get(path)
 
     assert (inside.status_code, outside.status_code) == (200, 404)
 
 
 @pytest.mark.parametrize("path", ["/examples/v1/todo", "/", "/exampl", "/Example/v1/todo", "//example/v1/todo"])
-def test_a_path_outside_of_the_prefix_is_told_in_plain_text(service: Service, path: str) -> None:
+def test_answers_404_in_plain_text_outside_of_the_prefix(service: Service, path: str) -> None:
     response = service.get(path)
 
-    assert (response.status_code, response.text) == (404, NOT_OURS)
+    assert (response.status_code, response.text) == (404, OUTSIDE)
     assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
-def test_a_path_outside_of_the_prefix_takes_any_method_and_body(service: Service) -> None:
+def test_answers_404_to_any_method_and_body_outside_of_the_prefix(service: Service) -> None:
     response = service.request("POST", "/examples/v1/todo", content=b"x" * 100_000)
 
-    assert (response.status_code, response.text) == (404, NOT_OURS)
+    assert (response.status_code, response.text) == (404, OUTSIDE)
 
 
 @pytest.mark.parametrize("path", ["/example", "/example/", "/example/v1/nothing"])
-def test_an_unknown_path_inside_of_the_prefix_is_an_error_of_the_app(service: Service, path: str) -> None:
+def test_answers_an_unknown_path_under_the_prefix_with_a_problem(service: Service, path: str) -> None:
     response = service.get(path)
 
     assert (response.status_code, response.json()["status"]) == (404, 404)
     assert response.json()["instance"].rstrip("/") == path.rstrip("/")
 
 
-def test_a_todo_is_created_under_the_prefix(service: Service) -> None:
+def test_creates_a_todo_under_the_prefix(service: Service) -> None:
     response = service.http.post("/example/v1/todo", json={"title": "a"})
 
     todo = response.json()
@@ -68,13 +68,13 @@ def test_a_todo_is_created_under_the_prefix(service: Service) -> None:
     assert service.get(f"/example/v1/todo/{todo['id']}").json() == todo
 
 
-def test_urls_that_the_app_makes_have_the_prefix(service: Service) -> None:
+def test_url_for_includes_the_prefix(service: Service) -> None:
     urls = service.get("/example/probe/urls").json()
 
     assert urls == {"path": "/example/v1/todo/1", "url": f"{service.url}/example/v1/todo/1"}
 
 
-def test_openapi_names_the_prefix_as_its_server(service: Service) -> None:
+def test_openapi_names_the_prefix_as_the_server(service: Service) -> None:
     document = service.get("/example/openapi.json").json()
 
     assert document["servers"] == [{"url": "/example"}]
@@ -82,7 +82,7 @@ def test_openapi_names_the_prefix_as_its_server(service: Service) -> None:
     assert "/example/openapi.json" in service.get("/example/docs").text
 
 
-def test_a_websocket_is_served_under_the_prefix(service: Service) -> None:
+def test_serves_a_websocket_under_the_prefix(service: Service) -> None:
     with connect(f"ws://127.0.0.1:{service.port}/example/probe/echo", proxy=None) as websocket:
         websocket.send("hello")
 
@@ -90,15 +90,15 @@ def test_a_websocket_is_served_under_the_prefix(service: Service) -> None:
 
 
 @pytest.mark.parametrize("path", ["/probe/echo", "/examples/probe/echo"])
-def test_a_websocket_outside_of_the_prefix_is_refused(service: Service, path: str) -> None:
+def test_refuses_a_websocket_outside_of_the_prefix(service: Service, path: str) -> None:
     with pytest.raises(InvalidStatus) as refusal:
         connect(f"ws://127.0.0.1:{service.port}{path}", proxy=None)
 
     response = refusal.value.response
-    assert (response.status_code, response.body) == (404, NOT_OURS.encode())
+    assert (response.status_code, response.body) == (404, OUTSIDE.encode())
 
 
-def test_nothing_has_a_prefix_where_none_is_set(plain: Service) -> None:
+def test_serves_without_a_prefix_if_none_is_set(plain: Service) -> None:
     with connect(f"ws://127.0.0.1:{plain.port}/probe/echo", proxy=None) as websocket:
         websocket.send("hello")
 

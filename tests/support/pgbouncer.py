@@ -17,7 +17,7 @@ from support.ports import free_port
 from support.service import START_TIMEOUT
 from support.template import ROOT
 
-MARK = "?pgbouncer=true"
+QUERY_PARAMETER = "?pgbouncer=true"
 USERS = '"service" "password"'  # a line that the page shows
 PAGE = ROOT / "docs" / "scaling-out.md"
 # Keeps PgBouncer from writing outside of its folder.
@@ -32,7 +32,7 @@ def fragment(name: str) -> str:
 
 def address(port: int) -> str:
     """The URI that the page shows, with the port of the PgBouncer under test."""
-    return fragment(MARK).strip().split("'")[1].replace(":6432", f":{port}")
+    return fragment(QUERY_PARAMETER).strip().split("'")[1].replace(":6432", f":{port}")
 
 
 def configuration(server: str, port: int, changes: Mapping[str, str]) -> str:
