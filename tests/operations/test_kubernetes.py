@@ -1,4 +1,4 @@
-"""deploy/kubernetes/: right by the schemas of Kubernetes, and in step with the rest of the project."""
+"""The manifests in deploy/kubernetes/ are valid, and agree with the rest of the project."""
 
 import re
 import tomllib
@@ -14,7 +14,7 @@ from kubernetes_validate import ValidationError, latest_version, validate
 from support.service import UNREACHABLE, Commands
 from support.template import Generate
 
-OLDEST = "1.30"  # which knows `sleep` of preStop
+OLDEST = "1.30"  # the first version with `sleep` in preStop
 ANSWERS: tuple[dict[str, Any], ...] = (
     {},
     {"service_prefix": "/team/example/"},
@@ -32,7 +32,7 @@ CONTAINER_HARDENING = {
     "readOnlyRootFilesystem": True,
     "capabilities": {"drop": ["ALL"]},
 }
-# Each would be of another type, if it were not quoted.
+# YAML reads each as another type unless it is quoted.
 PREFIXES = ["2024", "no", "null", "~"]
 PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 
@@ -40,6 +40,8 @@ Manifest = dict[str, Any]
 
 
 class Manifests:
+    """The manifests of a project by their kind."""
+
     def __init__(self, project: Path) -> None:
         self.project = project
         files = sorted((project / "deploy" / "kubernetes").iterdir())
@@ -72,7 +74,7 @@ def _manifests(request: pytest.FixtureRequest, generate: Generate) -> Manifests:
 
 
 @pytest.mark.parametrize("version", [OLDEST, latest_version()])
-def test_each_is_right_by_the_schema(version: str, manifests: Manifests) -> None:
+def test_every_manifest_is_valid(version: str, manifests: Manifests) -> None:
     kinds = ["Deployment", "HorizontalPodAutoscaler", "Job", "PodDisruptionBudget", "Service"]
 
     assert sorted(manifests.by_kind) == kinds
@@ -80,7 +82,7 @@ def test_each_is_right_by_the_schema(version: str, manifests: Manifests) -> None
         assert validate(manifests[kind], version, strict=True) == ".".join(version.split(".")[:2])
 
 
-def test_a_field_that_kubernetes_does_not_know_is_found(manifests: Manifests) -> None:
+def test_validation_detects_an_unknown_field(manifests: Manifests) -> None:
     deployment = deepcopy(manifests["Deployment"])
     deployment["spec"]["template"]["spec"]["containers"][0]["lifecycle"]["preStop"]["sleeps"] = 1
 
@@ -89,7 +91,7 @@ def test_a_field_that_kubernetes_does_not_know_is_found(manifests: Manifests) ->
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
-def test_any_prefix_is_text(prefix: str, generate: Generate) -> None:
+def test_any_prefix_is_written_as_text(prefix: str, generate: Generate) -> None:
     project = generate(service_prefix=prefix)
     deployment = Manifests(project)["Deployment"]
     compose = yaml.safe_load((project / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -101,7 +103,7 @@ def test_any_prefix_is_text(prefix: str, generate: Generate) -> None:
     assert validate(deployment, OLDEST, strict=True) == OLDEST
 
 
-def test_behind_an_ingress_a_comment_less_is_enough(manifests: Manifests) -> None:
+def test_uncommenting_one_line_is_enough_behind_an_ingress(manifests: Manifests) -> None:
     text = manifests.text("deploy/kubernetes/deployment.yml")
     deployment = yaml.safe_load(text.replace("# - {name: PROXY_HOPS", "- {name: PROXY_HOPS"))
 
@@ -110,12 +112,12 @@ def test_behind_an_ingress_a_comment_less_is_enough(manifests: Manifests) -> Non
     assert validate(deployment, OLDEST, strict=True) == OLDEST
 
 
-def test_names_can_be_names(manifests: Manifests) -> None:
+def test_names_are_valid(manifests: Manifests) -> None:
     job = manifests["Job"]["metadata"]["name"]
     (name,) = {each["metadata"]["name"] for each in manifests.by_kind.values()} - {job}
 
     assert DNS_LABEL.fullmatch(name)
-    assert len(job) <= 63  # a label of its pods
+    assert len(job) <= 63  # it becomes a label of the pods
     assert re.fullmatch(rf"{name[:40]}-migration-\d+\.\d+\.\d+", job)
 
 
@@ -128,7 +130,7 @@ def test_deployment_and_migration_run_the_same_release(manifests: Manifests) -> 
     assert manifests.container("Job")["command"] == ["quart", "db", "upgrade"]
 
 
-def test_pods_of_the_service_are_selected_and_those_of_the_migration_are_not(manifests: Manifests) -> None:
+def test_selects_the_pods_of_the_service_but_not_those_of_the_migration(manifests: Manifests) -> None:
     labels, others = (manifests.pod(kind)["metadata"]["labels"].items() for kind in ("Deployment", "Job"))
     spec = manifests.pod("Deployment")["spec"]
     selectors = [
@@ -144,17 +146,17 @@ def test_pods_of_the_service_are_selected_and_those_of_the_migration_are_not(man
         assert not selector.items() <= others
 
 
-def test_the_autoscaler_owns_the_replicas(manifests: Manifests) -> None:
+def test_the_autoscaler_controls_the_replicas(manifests: Manifests) -> None:
     deployment, scaler = manifests["Deployment"], manifests["HorizontalPodAutoscaler"]["spec"]
     target = {"apiVersion": deployment["apiVersion"], "kind": "Deployment", "name": deployment["metadata"]["name"]}
 
     assert scaler["scaleTargetRef"] == target
     assert "replicas" not in deployment["spec"]
-    assert "cpu" in manifests.container("Deployment")["resources"]["requests"]  # what utilization is measured by
+    assert "cpu" in manifests.container("Deployment")["resources"]["requests"]  # utilization is relative to it
     assert scaler["minReplicas"] > manifests["PodDisruptionBudget"]["spec"]["maxUnavailable"]
 
 
-def test_ports_are_those_of_the_server(manifests: Manifests) -> None:
+def test_ports_match_those_of_the_server(manifests: Manifests) -> None:
     container = manifests.container("Deployment")
     (served,) = container["ports"]
     (port,) = manifests["Service"]["spec"]["ports"]
@@ -165,7 +167,7 @@ def test_ports_are_those_of_the_server(manifests: Manifests) -> None:
     assert set(used) == {served["name"]}
 
 
-def test_a_pod_has_time_to_end_its_requests(manifests: Manifests) -> None:
+def test_a_pod_has_time_to_finish_its_requests(manifests: Manifests) -> None:
     spec = manifests.pod("Deployment")["spec"]
     pause = manifests.container("Deployment")["lifecycle"]["preStop"]["sleep"]["seconds"]
 
@@ -175,7 +177,7 @@ def test_a_pod_has_time_to_end_its_requests(manifests: Manifests) -> None:
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "Job"])
-def test_pods_may_do_nothing_that_they_need_not(kind: str, manifests: Manifests) -> None:
+def test_pods_have_only_the_permissions_they_need(kind: str, manifests: Manifests) -> None:
     spec, container = manifests.pod(kind)["spec"], manifests.container(kind)
 
     assert spec["securityContext"] == POD_HARDENING
@@ -185,25 +187,25 @@ def test_pods_may_do_nothing_that_they_need_not(kind: str, manifests: Manifests)
     assert "\nUSER 10001:10001\n" in manifests.text("Dockerfile")
 
 
-def secret_keys(container: Manifest) -> Iterator[tuple[str, str, str]]:
+def find_secret_keys(container: Manifest) -> Iterator[tuple[str, str, str]]:
     for variable in container["env"]:
         if "valueFrom" in variable:
             key = variable["valueFrom"]["secretKeyRef"]
             yield variable["name"], key["key"], key["name"]
 
 
-def test_secrets_are_named_and_not_shipped(manifests: Manifests) -> None:
+def test_refers_to_secrets_but_contains_none(manifests: Manifests) -> None:
     name = manifests["Deployment"]["metadata"]["name"]
     uri, token = (("SQLALCHEMY_DATABASE_URI",) * 2, ("MAINTENANCE_TOKEN",) * 2)
 
     assert "Secret" not in manifests.by_kind
-    assert list(secret_keys(manifests.container("Deployment"))) == [(*uri, name), (*token, name)]
-    assert list(secret_keys(manifests.container("Job"))) == [(*uri, name)]
+    assert list(find_secret_keys(manifests.container("Deployment"))) == [(*uri, name), (*token, name)]
+    assert list(find_secret_keys(manifests.container("Job"))) == [(*uri, name)]
 
 
 @pytest.mark.parametrize("manifests", ANSWERS[:2], indirect=True, ids=["plain", "prefix"])
-def test_probes_ask_what_the_service_answers(manifests: Manifests, commands: Commands) -> None:
-    """Without a database: alive, and not ready."""
+def test_probes_request_paths_that_the_service_answers(manifests: Manifests, commands: Commands) -> None:
+    """Without a database the service is alive, but not ready."""
     container = manifests.container("Deployment")
     started, alive, ready = (container[probe]["httpGet"]["path"] for probe in PROBES)
     settings = {each["name"]: each["value"] for each in container["env"] if "value" in each}

@@ -1,4 +1,4 @@
-"""docs/observability.md is typed into a project; its metrics and traces are read as Prometheus and a collector do."""
+"""Follows docs/observability.md in a project; reads its metrics like Prometheus, its traces like a collector."""
 
 import json
 import os
@@ -33,7 +33,7 @@ CHECKS = (
     "lint-imports",
     f"mypy --cache-dir {ROOT}/build/mypy src tests/test_tracing.py",
 )
-TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+TRACE_ID, CALLER_SPAN_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TODO = "/v1/todo/<int:todo_id>"
 SECONDS = "http_request_duration_seconds"
 
@@ -48,24 +48,26 @@ def _settings(observability_packages: Path, postgres: Postgres) -> dict[str, str
 
 @pytest.fixture(name="observed", scope="module")
 def _observed(generate: Generate, commands: Commands, settings: dict[str, str]) -> Path:
-    """A project after the page has been followed, and what the page shows has been seen."""
+    """A project in which the page has been followed, and has printed what the page shows."""
     project, port = generate(), str(free_port())
     steps = [replace(step, text=step.text.replace("9464", port)) for step in blocks(PAGE)]
-    (at,) = (number for number, step in enumerate(steps) if step.text == "make lock\n")
+    (position,) = (number for number, step in enumerate(steps) if step.text == "make lock\n")
     with Reader(project, commands, settings) as reader:
-        reader.follow(steps[:at])
+        reader.follow(steps[:position])
         lock(project)
-        (commands.folder.parent / "installed").touch()  # in PYTHONPATH
-        reader.follow(steps[at:])
-        lines = set(shown(steps, "metrics").splitlines())
-        wait_until(lambda: lines <= set(scraped(port).splitlines()))  # a request is counted after its answer was sent
+        (commands.folder.parent / "installed").touch()  # the packages are in PYTHONPATH
+        reader.follow(steps[position:])
+        lines = set(find_example(steps, "metrics").splitlines())
+        wait_until(
+            lambda: lines <= set(scrape(port).splitlines())
+        )  # a request is counted after its answer has been sent
         for command in CHECKS:
             reader.type(command)
     return project
 
 
 def lock(project: Path) -> None:
-    """`make lock` of today, with the packages of when the template was locked."""
+    """Run `make lock` with the versions with which the template was locked."""
     pins: dict[str, str] = {}
     for path in (OBSERVABILITY_PINS, TEMPLATE / "requirements-dev.txt"):
         pins |= dict(PIN.findall(path.read_text("utf-8")))
@@ -74,17 +76,17 @@ def lock(project: Path) -> None:
     subprocess.run(["make", "lock"], cwd=project, env={**os.environ, "UV_CONSTRAINT": str(constraints)}, check=True)
 
 
-def shown(steps: list[Block], what: str) -> str:
-    (text,) = (step.text for step in steps if step.language == "text" and step.heading.endswith(f"see: {what}"))
+def find_example(steps: list[Block], kind: str) -> str:
+    (text,) = (step.text for step in steps if step.language == "text" and step.heading.endswith(f"see: {kind}"))
     return text
 
 
-def scraped(port: str) -> str:
+def scrape(port: str) -> str:
     return httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False, timeout=START_TIMEOUT).text
 
 
-def metrics(port: str) -> Metrics:
-    lines = (line.rsplit(" ", 1) for line in scraped(port).splitlines() if line[0] != "#")
+def read_metrics(port: str) -> Metrics:
+    lines = (line.rsplit(" ", 1) for line in scrape(port).splitlines() if line[0] != "#")
     return {name: float(value) for name, value in lines}
 
 
@@ -93,23 +95,23 @@ def counter(method: str, route: str, status: str) -> str:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What was to be seen of some requests."""
+class Observation:
+    """Spans, log and metrics of some requests."""
 
     spans: list[dict[str, Any]]
     log: list[dict[str, Any]]
     metrics: Metrics
-    metrics_of_a_window: Metrics
-    metrics_of_a_socket: Metrics
-    spans_before_the_end: int
+    metrics_during_window: Metrics
+    metrics_during_websocket: Metrics
+    spans_before_exit: int
 
-    def span(self, **wanted: str) -> dict[str, Any]:
+    def find_span(self, **wanted: str) -> dict[str, Any]:
         (span,) = (span for span in self.spans if wanted.items() <= span.items())
         return span
 
 
-@pytest.fixture(name="seen", scope="module")
-def _seen(observed: Path, commands: Commands, settings: dict[str, str]) -> Seen:
+@pytest.fixture(name="observation", scope="module")
+def _observation(observed: Path, commands: Commands, settings: dict[str, str]) -> Observation:
     add_controller(observed, "probe")
     collector = [*run_script("collect_traces"), "{port}"]
     port = str(free_port())
@@ -120,7 +122,7 @@ def _seen(observed: Path, commands: Commands, settings: dict[str, str]) -> Seen:
             "SERVICE_PREFIX": "example",
             "OTEL_BSP_SCHEDULE_DELAY": "600000",  # milliseconds, longer than this test
             "OTEL_EXPORTER_OTLP_ENDPOINT": collecting.url,
-            "OTEL_EXPORTER_OTLP_TIMEOUT": "30",  # seconds, for a machine that does much else
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "30",  # seconds, for a busy machine
             "OTEL_EXPORTER_PROMETHEUS_HOST": "localhost",
             "OTEL_EXPORTER_PROMETHEUS_PORT": port,
             "OTEL_SERVICE_NAME": "observed",
@@ -128,16 +130,18 @@ def _seen(observed: Path, commands: Commands, settings: dict[str, str]) -> Seen:
         }
         with commands.serve(observed, answers="/example/health/ready", **settings, **more) as service:
             ask(service)
-            of_a_socket = echoed(service, port)
-            of_a_window = refused(service, port)
-            wait_until(lambda: metrics(port).get(counter("PATCH", "/v1/service-context", "200")) == 2)  # the last ones
-            at_the_end, sent = metrics(port), len(collecting.events())
+            during_websocket = observe_websocket(service, port)
+            during_window = observe_window(service, port)
+            wait_until(
+                lambda: read_metrics(port).get(counter("PATCH", "/v1/service-context", "200")) == 2
+            )  # the last requests
+            at_the_end, sent = read_metrics(port), len(collecting.events())
             assert service.stop() == 0
-            return Seen(collecting.events(), service.events(), at_the_end, of_a_window, of_a_socket, sent)
+            return Observation(collecting.events(), service.events(), at_the_end, during_window, during_websocket, sent)
 
 
 def ask(service: Service) -> None:
-    headers = {"traceparent": f"00-{TRACE}-{CALLER}-01", "X-Request-ID": "ours"}
+    headers = {"traceparent": f"00-{TRACE_ID}-{CALLER_SPAN_ID}-01", "X-Request-ID": "ours"}
     assert service.get("/example/v1/todo/1?name=confidential", headers).status_code == 200
     assert service.get("/example/v1/todo/99").status_code == 404
     for name in ("one", "two"):
@@ -147,25 +151,25 @@ def ask(service: Service) -> None:
     assert service.get("/example/health/live").status_code == 200
 
 
-def echoed(service: Service, port: str) -> Metrics:
+def observe_websocket(service: Service, port: str) -> Metrics:
     with connect(f"ws://127.0.0.1:{service.port}/example/probe/echo", proxy=None) as socket:
         socket.send("hello")
         assert socket.recv() == "hello"
-        return metrics(port)
+        return read_metrics(port)
 
 
-def refused(service: Service, port: str) -> Metrics:
+def observe_window(service: Service, port: str) -> Metrics:
     switch, headers = "/example/v1/service-context", {"Content-Type": "application/json"}
     try:
         assert service.request("PATCH", switch, headers, b'{"maintenance": true}').status_code == 200
         assert service.get("/example/v1/todo/1").status_code == 503
-        time.sleep(0.5)  # some looks of the watcher
-        return metrics(port)
+        time.sleep(0.5)  # in which the watcher polls several times
+        return read_metrics(port)
     finally:
         assert service.request("PATCH", switch, headers, b'{"maintenance": false}').status_code == 200
 
 
-def test_nothing_of_it_is_in_a_generated_project(project: Path) -> None:
+def test_a_generated_project_contains_no_observability(project: Path) -> None:
     added = set(ADDED.findall(PAGE.read_text("utf-8")))
     files = [path for path in project.rglob("*") if path.is_file() and path.suffix != ".pyc"]
 
@@ -177,7 +181,7 @@ def test_nothing_of_it_is_in_a_generated_project(project: Path) -> None:
     ]
 
 
-def test_the_requirements_of_the_image_have_the_packages_with_hashes(observed: Path) -> None:
+def test_locks_the_packages_with_hashes_for_the_image(observed: Path) -> None:
     locked = (observed / "requirements.txt").read_text("utf-8")
     before = dict(PIN.findall((TEMPLATE / "requirements.txt").read_text("utf-8")))
 
@@ -188,34 +192,37 @@ def test_the_requirements_of_the_image_have_the_packages_with_hashes(observed: P
         assert re.search(rf"^{name}==.*\\\n    --hash=sha256:", locked, re.MULTILINE), name
 
 
-def test_a_request_is_a_span_and_its_statement_another_one_below(seen: Seen) -> None:
-    statement, served = seen.span(trace_id=TRACE, name="SELECT"), seen.span(parent_span_id=CALLER)
+def test_records_a_span_for_a_request_and_a_child_for_its_statement(observation: Observation) -> None:
+    statement, served = (
+        observation.find_span(trace_id=TRACE_ID, name="SELECT"),
+        observation.find_span(parent_span_id=CALLER_SPAN_ID),
+    )
 
-    assert [served["name"], statement["name"]] == shown(blocks(PAGE), "a trace").strip().split("\n    ")
-    assert (served["trace_id"], statement["parent_span_id"]) == (TRACE, served["span_id"])
-    assert len([span for span in seen.spans if span["trace_id"] == TRACE]) == 2
+    assert [served["name"], statement["name"]] == find_example(blocks(PAGE), "a trace").strip().split("\n    ")
+    assert (served["trace_id"], statement["parent_span_id"]) == (TRACE_ID, served["span_id"])
+    assert len([span for span in observation.spans if span["trace_id"] == TRACE_ID]) == 2
     assert {
         "http.route": TODO,
         "http.response.status_code": 200,
         "http.response.header.x_request_id": ["ours"],
     }.items() <= served["attributes"].items()
     assert statement["attributes"]["db.query.text"].endswith("WHERE todo.id = $1::BIGINT")
-    assert {span["service"] for span in seen.spans} == {"observed"}
+    assert {span["service"] for span in observation.spans} == {"observed"}
 
 
-def test_the_query_string_stays_out(seen: Seen) -> None:
-    assert seen.span(parent_span_id=CALLER)["attributes"]["url.query"] == "REDACTED"
-    assert "confidential" not in json.dumps(seen.spans)
+def test_redacts_the_query_string(observation: Observation) -> None:
+    assert observation.find_span(parent_span_id=CALLER_SPAN_ID)["attributes"]["url.query"] == "REDACTED"
+    assert "confidential" not in json.dumps(observation.spans)
 
 
-def test_a_span_has_the_name_of_a_route_or_of_no_path_at_all(seen: Seen) -> None:
-    """Neither probes nor what the watcher of the maintenance window asks are among them."""
-    requests = [span["name"] for span in seen.spans if span["parent_span_id"] in ("", CALLER)]
+def test_names_a_span_after_its_route_but_never_after_a_path(observation: Observation) -> None:
+    """There are no spans of probes, nor of the watcher of the maintenance window."""
+    requests = [span["name"] for span in observation.spans if span["parent_span_id"] in ("", CALLER_SPAN_ID)]
 
     assert sorted(requests) == sorted(
         [
             *[f"GET {TODO}"] * 2,
-            *["GET"] * 3,  # two unknown paths, and the one that the window refused
+            *["GET"] * 3,  # two unknown paths, and a request that the window refused
             "HTTP",
             "GET /probe/failure",
             "WEBSOCKET /probe/echo",
@@ -224,33 +231,33 @@ def test_a_span_has_the_name_of_a_route_or_of_no_path_at_all(seen: Seen) -> None
     )
 
 
-def test_every_line_of_a_request_has_the_ids_of_its_span(seen: Seen) -> None:
-    failure = seen.span(name="GET /probe/failure")
+def test_log_lines_of_a_request_have_the_ids_of_its_span(observation: Observation) -> None:
+    failure = observation.find_span(name="GET /probe/failure")
     ids = {name: failure[name] for name in ("trace_id", "span_id")}
-    events = [event["event"] for event in seen.log if ids.items() <= event.items()]
+    events = [event["event"] for event in observation.log if ids.items() <= event.items()]
     assert "unexpected error" in events
     assert "request" in events
 
-    (line,) = (event for event in seen.log if event.get("trace_id") == TRACE)
-    assert line["span_id"] == seen.span(parent_span_id=CALLER)["span_id"]
-    assert set(re.findall(r'"(\w+)":', shown(blocks(PAGE), "the log"))) <= line.keys()
+    (line,) = (event for event in observation.log if event.get("trace_id") == TRACE_ID)
+    assert line["span_id"] == observation.find_span(parent_span_id=CALLER_SPAN_ID)["span_id"]
+    assert set(re.findall(r'"(\w+)":', find_example(blocks(PAGE), "the log"))) <= line.keys()
 
 
-def test_what_is_left_is_sent_at_the_end(seen: Seen) -> None:
-    assert seen.spans_before_the_end == 0
-    assert seen.spans
+def test_sends_the_remaining_spans_at_exit(observation: Observation) -> None:
+    assert observation.spans_before_exit == 0
+    assert observation.spans
 
 
-def test_requests_are_counted_by_route_and_status(seen: Seen) -> None:
+def test_counts_requests_by_route_and_status(observation: Observation) -> None:
     counted = {
-        (method, route, status): seen.metrics[counter(method, route, status)]
+        (method, route, status): observation.metrics[counter(method, route, status)]
         for method, route, status in re.findall(
-            rf'{SECONDS}_count{{method="(.*?)",route="(.*?)",status="(.*?)"}}', "\n".join(seen.metrics)
+            rf'{SECONDS}_count{{method="(.*?)",route="(.*?)",status="(.*?)"}}', "\n".join(observation.metrics)
         )
     }
     probes = {key for key in counted if key[1].startswith("/health/")}
 
-    assert len(probes) in (2, 3)  # while it starts it may be asked whether it is ready before it is
+    assert len(probes) in (2, 3)  # the first readiness check may come too early
     assert {key: count for key, count in counted.items() if key not in probes} == {
         ("GET", TODO, "200"): 1,
         ("GET", TODO, "404"): 1,
@@ -262,15 +269,15 @@ def test_requests_are_counted_by_route_and_status(seen: Seen) -> None:
     }
 
 
-def test_gauges_are_read_in_a_window_too(seen: Seen) -> None:
+def test_serves_gauges_during_a_window_too(observation: Observation) -> None:
     gauges = {"maintenance_closed": 0, "requests_in_flight": 0, "database_pool_size": 10}
 
-    assert gauges.items() <= seen.metrics.items()
-    assert {**gauges, "maintenance_closed": 1}.items() <= seen.metrics_of_a_window.items()
-    assert {**gauges, "requests_in_flight": 1}.items() <= seen.metrics_of_a_socket.items()
+    assert gauges.items() <= observation.metrics.items()
+    assert {**gauges, "maintenance_closed": 1}.items() <= observation.metrics_during_window.items()
+    assert {**gauges, "requests_in_flight": 1}.items() <= observation.metrics_during_websocket.items()
 
 
-def test_connections_in_use_and_clients_that_left_are_counted(
+def test_counts_connections_in_use_and_clients_that_left(
     observed: Path, commands: Commands, settings: dict[str, str]
 ) -> None:
     port = str(free_port())
@@ -278,16 +285,16 @@ def test_connections_in_use_and_clients_that_left_are_counted(
 
     more = {"OTEL_EXPORTER_PROMETHEUS_PORT": port, "SERVICE_PREFIX": "example"}
     with commands.serve(observed, answers="/example/health/ready", **settings, **more) as service:
-        refused(service, port)  # after a window the pool is another one
+        observe_window(service, port)  # which replaces the pool
         with lock:
             with create_connection(("127.0.0.1", service.port)) as client:
                 client.sendall(b"GET /example/v1/todo/1 HTTP/1.1\r\nHost: a\r\n\r\n")
-                wait_until(lambda: metrics(port)["database_pool_checked_out"] == 1)
-            wait_until(lambda: metrics(port).get(counter("GET", TODO, "499")) == 1)
-            wait_until(lambda: metrics(port)["database_pool_checked_out"] == 0)
+                wait_until(lambda: read_metrics(port)["database_pool_checked_out"] == 1)
+            wait_until(lambda: read_metrics(port).get(counter("GET", TODO, "499")) == 1)
+            wait_until(lambda: read_metrics(port)["database_pool_checked_out"] == 0)
 
 
-def test_sqlalchemy_is_better_traced_where_its_statements_leave(
+def test_asyncpg_instrumentation_records_more_than_that_of_sqlalchemy(
     project: Path, commands: Commands, observability_packages: Path, postgres: Postgres
 ) -> None:
     settings = {

@@ -1,4 +1,4 @@
-"""The nginx of docs/reverse-proxy.md in front of Hypercorn: what the service sees, and what a client gets."""
+"""The nginx of docs/reverse-proxy.md in front of Hypercorn, from the point of view of the service and of clients."""
 
 import json
 import re
@@ -25,7 +25,7 @@ from support.service import START_TIMEOUT
 from support.waiting import wait_until
 
 PROXY = "127.0.0.1"
-CLIENT = "127.0.0.2" if sys.platform == "linux" else PROXY  # elsewhere not all of 127.0.0.0/8 is this machine
+CLIENT = "127.0.0.2" if sys.platform == "linux" else PROXY  # other systems assign only 127.0.0.1 to loopback
 FORGED = {
     "X-Forwarded-For": "6.6.6.6",
     "X-Forwarded-Proto": "http",
@@ -50,31 +50,31 @@ def _http(site: Site) -> Iterator[httpx.Client]:
 
 
 @contextmanager
-def socket(site: Site, headers: dict[str, str] | None = None) -> Iterator[ClientConnection]:
+def connect_websocket(site: Site, headers: dict[str, str] | None = None) -> Iterator[ClientConnection]:
     url = f"{site.url}/connection/socket".replace("https", "wss")
     trust, source = site.nginx.trust, create_connection((PROXY, site.nginx.port), source_address=(CLIENT, 0))
     with connect(url, sock=source, ssl=trust, additional_headers=headers, proxy=None) as connection:
         yield connection
 
 
-def sees(site: Site, seen: dict[str, Any], scheme: str = "https") -> bool:
+def is_seen_as_sent(site: Site, seen: dict[str, Any], scheme: str = "https") -> bool:
     url = f"{site.url}/connection"
-    expected = {"client": CLIENT, "path": f"{site.prefix}/connection", "made": url}
+    expected = {"client": CLIENT, "path": f"{site.prefix}/connection", "external_url": url}
     return expected.items() <= seen.items() and seen["url"].startswith(url.replace("https", scheme))
 
 
 @pytest.mark.parametrize("headers", [{}, FORGED], ids=["honest", "forged"])
-def test_the_service_sees_what_the_client_sees_whatever_that_says(
+def test_the_service_sees_the_address_of_the_client_despite_forged_headers(
     site: Site, http: httpx.Client, headers: dict[str, str]
 ) -> None:
-    assert sees(site, http.get(f"{site.url}/connection", headers=headers).json())
-    with socket(site, headers) as connection:
-        assert sees(site, json.loads(connection.recv(timeout=10)), "wss")
+    assert is_seen_as_sent(site, http.get(f"{site.url}/connection", headers=headers).json())
+    with connect_websocket(site, headers) as connection:
+        assert is_seen_as_sent(site, json.loads(connection.recv(timeout=10)), "wss")
         connection.send("hello")
         assert connection.recv(timeout=10) == "hello"
 
 
-def test_redirects_errors_and_openapi_have_the_whole_path(site: Site, http: httpx.Client) -> None:
+def test_redirects_errors_and_openapi_contain_the_whole_path(site: Site, http: httpx.Client) -> None:
     moved = http.get(f"{site.url}/connection/moved")
     problem = http.get(f"{site.url}/nowhere").json()
     openapi = http.get(f"{site.url}/openapi.json").json()
@@ -87,7 +87,7 @@ def test_redirects_errors_and_openapi_have_the_whole_path(site: Site, http: http
     assert openapi["servers"] == [{"url": site.prefix or "/"}]
 
 
-def test_the_page_of_the_api_finds_its_document(site: Site, http: httpx.Client) -> None:
+def test_the_api_page_links_to_its_document(site: Site, http: httpx.Client) -> None:
     page = http.get(f"{site.url}/docs")
     (link,) = set(re.findall(r"""["']([^"']*openapi\.json)["']""", page.text))
 
@@ -103,7 +103,7 @@ def _window(site: Site) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("window")
-def test_a_window_arrives_as_it_is_and_what_is_exempt_passes(site: Site, http: httpx.Client) -> None:
+def test_passes_on_refusals_of_a_window_and_exempt_routes(site: Site, http: httpx.Client) -> None:
     direct = site.service.get(f"{site.service_prefix}/connection")
 
     refused = http.get(f"{site.url}/connection")
@@ -119,15 +119,15 @@ def test_a_window_arrives_as_it_is_and_what_is_exempt_passes(site: Site, http: h
 
 
 @pytest.mark.usefixtures("window")
-def test_a_window_refuses_a_handshake_through_the_proxy(site: Site) -> None:
-    with pytest.raises(InvalidStatus) as refusal, socket(site):
+def test_passes_on_the_refusal_of_a_websocket_during_a_window(site: Site) -> None:
+    with pytest.raises(InvalidStatus) as refusal, connect_websocket(site):
         pass
 
     response = refusal.value.response
     assert (response.status_code, response.headers["X-Maintenance-Mode"]) == (503, "1")
 
 
-def test_nobody_is_believed_where_no_proxy_is_set(services: Services, run_nginx: RunNginx) -> None:
+def test_trusts_no_headers_if_no_proxy_is_configured(services: Services, run_nginx: RunNginx) -> None:
     service = services[""]
     nginx = run_nginx(PAGE, service.port)
 
@@ -139,7 +139,7 @@ def test_nobody_is_believed_where_no_proxy_is_set(services: Services, run_nginx:
     assert honest == forged
 
 
-def test_connections_to_the_service_are_kept(services: Services, run_nginx: RunNginx) -> None:
+def test_keeps_connections_to_the_service(services: Services, run_nginx: RunNginx) -> None:
     nginx = run_nginx(PAGE, services[""].port)
     ports = set()
 
@@ -150,7 +150,7 @@ def test_connections_to_the_service_are_kept(services: Services, run_nginx: RunN
     assert len(ports) == 1
 
 
-def test_other_hosts_end_at_the_proxy(root: Site) -> None:
+def test_refuses_other_hosts(root: Site) -> None:
     with root.nginx.client() as http:
         for headers in ({"Host": "evil.example"}, {"Host": f"evil.example:{root.nginx.port}"}):
             with pytest.raises(httpx.RemoteProtocolError):
@@ -159,7 +159,7 @@ def test_other_hosts_end_at_the_proxy(root: Site) -> None:
         root.nginx.trust.wrap_socket(plain, server_hostname="evil.example")
 
 
-def test_plain_http_is_sent_to_https(root: Site) -> None:
+def test_redirects_plain_http_to_https(root: Site) -> None:
     url = f"http://{PROXY}:{root.nginx.plain_port}/a?b=c"
 
     response = httpx.post(url, headers={"Host": HOST}, trust_env=False, timeout=START_TIMEOUT)
@@ -167,7 +167,7 @@ def test_plain_http_is_sent_to_https(root: Site) -> None:
     assert (response.status_code, response.headers["Location"]) == (308, f"https://{HOST}/a?b=c")
 
 
-def test_the_limits_of_a_body_are_one(root: Site, services: Services) -> None:
+def test_proxy_and_service_limit_bodies_alike(root: Site, services: Services) -> None:
     too_large = b"x" * (LIMIT + 1)
 
     with root.nginx.client() as http:
@@ -182,16 +182,16 @@ def test_the_limits_of_a_body_are_one(root: Site, services: Services) -> None:
 
 
 @pytest.mark.parametrize("given", ["", "caller-1"])
-def test_one_id_of_a_request_in_both_logs_and_the_answer(root: Site, given: str) -> None:
+def test_both_logs_and_the_answer_have_the_same_request_id(root: Site, given: str) -> None:
     with root.nginx.client() as http:
         answered = http.get("/v1/todo", headers={"X-Request-ID": given} if given else {}).headers["X-Request-ID"]
 
-    wait_until(lambda: f"200 {answered}" in root.nginx.access_log)  # written after the answer was sent
+    wait_until(lambda: f"200 {answered}" in root.nginx.access_log)  # logged after the answer has been sent
     assert root.service.wait_for_events(request_id=answered)
     assert answered == given or not given
 
 
-def test_events_pass_at_once(root: Site) -> None:
+def test_passes_on_events_immediately(root: Site) -> None:
     with root.nginx.client() as http, http.stream("GET", "/connection/events") as response:
         chunks = response.iter_text()
         first = next(chunks)
@@ -200,7 +200,7 @@ def test_events_pass_at_once(root: Site) -> None:
         assert (first, next(chunks)) == ("data: first\n\n", "data: second\n\n")
 
 
-def test_a_slow_client_does_not_hold_a_request_open(root: Site) -> None:
+def test_a_slow_client_does_not_keep_a_request_in_flight(root: Site) -> None:
     plain = create_connection((PROXY, root.nginx.port))
     with root.nginx.trust.wrap_socket(plain, server_hostname=HOST) as client:
         client.sendall(f"GET /connection/large HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
@@ -208,8 +208,8 @@ def test_a_slow_client_does_not_hold_a_request_open(root: Site) -> None:
         wait_until(lambda: root.service.get("/connection/counts").json()["large"] == 1)
 
 
-def test_a_slow_request_does_not_run_twice(root: Site, run_nginx: RunNginx) -> None:
-    """With the 5 s of the page and the 60 s for an answer cut short."""
+def test_does_not_repeat_a_slow_request(root: Site, run_nginx: RunNginx) -> None:
+    """The timeouts, 5 s in the page and 60 s by default, are shortened."""
     hurried = PAGE.replace("upstream_timeout 5s;", "upstream_timeout 1s; proxy_read_timeout 2s;")
     nginx = run_nginx(hurried, root.service.port, root.service.port)
 
@@ -220,8 +220,8 @@ def test_a_slow_request_does_not_run_twice(root: Site, run_nginx: RunNginx) -> N
 
 
 @contextmanager
-def dying() -> Iterator[int]:
-    """The port of an instance that takes requests and ends without an answer."""
+def run_dying_instance() -> Iterator[int]:
+    """Yield the port of an instance that accepts requests and closes the connection without an answer."""
 
     class Dying(BaseRequestHandler):
         def handle(self) -> None:
@@ -238,20 +238,20 @@ def dying() -> Iterator[int]:
 
 
 @pytest.mark.parametrize(("method", "status"), [("GET", 200), ("POST", 502)])
-def test_an_instance_that_dies_costs_no_request_but_those_that_may_have_run(
+def test_repeats_only_safe_requests_if_an_instance_dies(
     root: Site, run_nginx: RunNginx, method: str, status: int
 ) -> None:
     path = "/v1/todo" if method == "GET" else "/connection/release"
-    with dying() as port:
+    with run_dying_instance() as port:
         nginx = run_nginx(PAGE, port, root.service.port)
         with nginx.client() as http:
             assert http.request(method, path).status_code == status
             assert http.request(method, path).status_code == 200
 
 
-def test_an_instance_that_is_gone_costs_no_request(root: Site, run_nginx: RunNginx) -> None:
+def test_fails_no_request_if_an_instance_is_gone(root: Site, run_nginx: RunNginx) -> None:
     with new_socket() as gone:
-        gone.bind((PROXY, 0))  # nobody else gets the port, and nobody listens there
+        gone.bind((PROXY, 0))  # reserves a port on which nobody listens
         nginx = run_nginx(PAGE, gone.getsockname()[1], root.service.port)
         with nginx.client() as http:
             assert [http.post("/connection/release").status_code for _ in range(4)] == [200] * 4

@@ -1,4 +1,4 @@
-"""Three instances behind a proxy are restarted one after the other, and nobody notices."""
+"""A rolling restart of three instances behind a proxy fails no request."""
 
 import shutil
 import subprocess
@@ -26,11 +26,11 @@ from support.waiting import wait_until
 pytestmark = pytest.mark.alone
 
 PAGE = ROOT / "docs" / "shutdown.md"
-ASKS: list[Call] = [("GET", "/v1/todo", None), ("POST", "/v1/todo", {"title": "a"})]
+CALLS: list[Call] = [("GET", "/v1/todo", None), ("POST", "/v1/todo", {"title": "a"})]
 
 
 def configuration(instances: list[int], front: int) -> str:
-    """What the page shows, with ports that are free here."""
+    """The configuration that the page shows, with free ports of this machine."""
     (text,) = (block.text for block in blocks(PAGE) if block.language == "haproxy")
     for shown, port in zip((7001, 7002, 7003), instances, strict=True):
         text = text.replace(f"127.0.0.1:{shown}", f"127.0.0.1:{port}")
@@ -38,7 +38,7 @@ def configuration(instances: list[int], front: int) -> str:
 
 
 @contextmanager
-def haproxy(instances: list[int], front: int, folder: Path) -> Iterator[None]:
+def run_haproxy(instances: list[int], front: int, folder: Path) -> Iterator[None]:
     program = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
     if program is None:
         skip_or_fail("NO HAPROXY HERE: a rolling restart is not tested")
@@ -51,7 +51,7 @@ def haproxy(instances: list[int], front: int, folder: Path) -> Iterator[None]:
             process.terminate()
 
 
-def answers(url: str) -> bool:
+def is_ready(url: str) -> bool:
     try:
         return httpx.get(f"{url}/health/ready", trust_env=False).status_code == 200
     except httpx.TransportError:
@@ -69,11 +69,13 @@ def test_a_rolling_restart_fails_no_request(
 
     with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
         services = list(pool.map(start, ports))
-        with haproxy(ports, front, tmp_path):
-            wait_until(lambda: answers(f"http://127.0.0.1:{front}"))
-            with Load.run([front] * 20, ASKS, per_second=100) as load:  # raises where a connection breaks
+        with run_haproxy(ports, front, tmp_path):
+            wait_until(lambda: is_ready(f"http://127.0.0.1:{front}"))
+            with Load.run([front] * 20, CALLS, per_second=100) as load:  # raises if a connection breaks
                 for number in range(3):
-                    wait_until(lambda: all("/v1/todo" in service.output for service in services))  # the proxy uses them
+                    wait_until(
+                        lambda: all("/v1/todo" in service.output for service in services)
+                    )  # all of them get requests
                     assert services[number].stop() == 0
                     services[number] = start(ports[number])
 

@@ -1,4 +1,4 @@
-"""docs/scaling-out.md: what it counts, and what it says about an update that rolls."""
+"""The number of connections and the rolling update that docs/scaling-out.md describes."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -19,9 +19,12 @@ from support.template import Generate
 from support.waiting import wait_until
 
 POOL = 2  # DATABASE_POOL_SIZE
-PATIENCE = {"DATABASE_CONNECT_TIMEOUT": "30", "DATABASE_POOL_TIMEOUT": "30"}  # it is about counts
-LISTED: Call = ("GET", "/v1/todo", None)
-WRITTEN: Call = ("POST", "/v1/todo", {"title": "a"})
+PATIENCE = {
+    "DATABASE_CONNECT_TIMEOUT": "30",
+    "DATABASE_POOL_TIMEOUT": "30",
+}  # so that a slow machine does not change the counts
+LIST: Call = ("GET", "/v1/todo", None)
+WRITE: Call = ("POST", "/v1/todo", {"title": "a"})
 
 
 @pytest.fixture(name="uri")
@@ -31,20 +34,20 @@ def _uri(postgres: Postgres) -> str:
 
 @pytest.fixture(name="newer", scope="module")
 def _newer(generate: Generate) -> Path:
-    """The next release: it has a revision more."""
+    """The next release, which has one more revision."""
     project = generate()
     add_migration(project, "0003_add_due_date")
     return project
 
 
-def test_connections_are_those_that_the_page_counts(project: Path, commands: Commands, uri: str) -> None:
+def test_opens_as_many_connections_as_the_page_says(project: Path, commands: Commands, uri: str) -> None:
     settings = {"SQLALCHEMY_DATABASE_URI": uri, "DATABASE_POOL_SIZE": str(POOL), **PATIENCE}
     database = Database(commands, uri)
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     with serve_instances(commands, project, settings, settings) as services, ExitStack() as stack:
-        asks = stack.enter_context(ThreadPoolExecutor(8))
+        pool = stack.enter_context(ThreadPoolExecutor(8))
         with database.transaction("LOCK TABLE todo"):
-            answers = [asks.submit(service.get, "/v1/todo") for service in services for _ in range(POOL + 1)]
+            answers = [pool.submit(service.get, "/v1/todo") for service in services for _ in range(POOL + 1)]
             wait_until(lambda: database.query(waiting) == str(2 * POOL))
         statuses = {answer.result().status_code for answer in answers}
         counted = dict(row.split("|") for row in database.query(fragment("pg_stat_activity")).splitlines())
@@ -55,14 +58,14 @@ def test_connections_are_those_that_the_page_counts(project: Path, commands: Com
     note(f"memory: {max(each or 0 for each in megabytes):.0f} MB an instance")
 
 
-def test_what_kubernetes_may_start_fits_into_max_connections(project: Path) -> None:
+def test_the_most_instances_in_kubernetes_fit_into_max_connections(project: Path) -> None:
     folder = project / "deploy" / "kubernetes"
     most, surge = (
         int(re.findall(rf"{name}: (\d+)", (folder / file).read_text("utf-8"))[0])
         for name, file in (("maxReplicas", "autoscaler.yml"), ("maxSurge", "deployment.yml"))
     )
     pool = int(re.findall(r"DATABASE_POOL_SIZE=(\d+)", (project / ".env.example").read_text("utf-8"))[0])
-    instances = most + surge + 1  # that is being stopped
+    instances = most + surge + 1  # one that is being stopped
     needed = instances * (pool + 1) + 1  # for the migration
 
     assert f"{instances} \N{MULTIPLICATION SIGN} ({pool} + 1) + 1 = {needed}" in PAGE.read_text("utf-8")
@@ -70,11 +73,11 @@ def test_what_kubernetes_may_start_fits_into_max_connections(project: Path) -> N
 
 
 def test_old_and_new_instances_serve_during_an_update(project: Path, newer: Path, commands: Commands, uri: str) -> None:
-    """The new one is ready when the migration is done; the old one stays so, though it does not know the revision."""
+    """The new instance is ready after the migration; the old one stays ready, although its revision is older."""
     settings = {"SQLALCHEMY_DATABASE_URI": uri, **PATIENCE}
     with commands.serve(project, **settings) as old, commands.serve(newer, **settings) as new:
         before = [service.get("/health/ready").status_code for service in (old, new)]
-        with Load.run([old.port, old.port], [LISTED, WRITTEN], per_second=100) as load:
+        with Load.run([old.port, old.port], [LIST, WRITE], per_second=100) as load:
             migrated = commands.run(newer, "quart", "db", "upgrade", **settings)
         after = [service.get("/health/ready").status_code for service in (old, new)]
         written = [service.http.post("/v1/todo", json={"title": "a"}).status_code for service in (old, new)]

@@ -1,4 +1,4 @@
-"""How a service starts, refuses to, lives without its database, and stops."""
+"""Starting a service, refusing to start, running without the database, and stopping."""
 
 import os
 import signal
@@ -34,13 +34,13 @@ REFUSED: list[tuple[tuple[str, ...], dict[str, str], list[str]]] = [
 
 @pytest.fixture(name="refusals", scope="module")
 def _refusals(project: Path, commands: Commands) -> list[CompletedProcess[str]]:
-    """All at the same time, as each takes more than a second."""
+    """Run all at the same time, because each takes more than a second."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(lambda row: commands.run(project, *row[0], **row[1]), REFUSED))
 
 
 @pytest.mark.parametrize("number", range(len(REFUSED)))
-def test_a_missing_or_wrong_setting_stops_it_with_a_sentence(
+def test_stops_with_a_sentence_about_a_missing_or_wrong_setting(
     refusals: list[CompletedProcess[str]], number: int
 ) -> None:
     result = refusals[number]
@@ -52,7 +52,7 @@ def test_a_missing_or_wrong_setting_stops_it_with_a_sentence(
     assert result.stdout == ""
 
 
-def test_a_misspelt_provider_stops_hypercorn_and_is_named(generate: Generate, commands: Commands) -> None:
+def test_hypercorn_stops_with_the_name_of_a_misspelt_provider(generate: Generate, commands: Commands) -> None:
     project = generate()
     controller = project / "src" / "api" / "controllers" / "todo.py"
     source = controller.read_text(encoding="utf-8")
@@ -66,29 +66,27 @@ def test_a_misspelt_provider_stops_hypercorn_and_is_named(generate: Generate, co
 
 
 @pytest.mark.parametrize(
-    ("command", "said"),
+    ("command", "message"),
     [
         (
             "quart print_config > /dev/full",
             "Error: OSError: [Errno 28] No space left on device (LOG_LEVEL=DEBUG shows where)\n",
         ),
-        # Until the other end is closed the loop writes there: `true` may need a moment to end.
+        # The loop writes until `true` has ended, which may take a moment.
         ('trap "" PIPE; { while printf .; do :; done 2>/dev/null; quart print_config; } | true', ""),
     ],
 )
-def test_an_output_that_takes_nothing_is_no_database(
-    command: str, said: str, project: Path, commands: Commands
+def test_does_not_blame_the_database_if_the_output_cannot_be_written(
+    command: str, message: str, project: Path, commands: Commands
 ) -> None:
     script = f"{command}; exit ${{PIPESTATUS[0]}}"
     result = commands.run(project, "bash", "-c", script, SQLALCHEMY_DATABASE_URI=UNREACHABLE)
 
-    assert (result.returncode, result.stderr) == (1, said)
+    assert (result.returncode, result.stderr) == (1, message)
 
 
 @pytest.mark.parametrize("port", [None, "http", "70000"])
-def test_make_run_says_so_when_it_cannot_have_the_port(
-    port: str | None, generate: Generate, commands: Commands
-) -> None:
+def test_make_run_names_a_port_that_it_cannot_use(port: str | None, generate: Generate, commands: Commands) -> None:
     project = generate()
     (project / ".venv").symlink_to(commands.folder.parent)
 
@@ -114,7 +112,7 @@ def test_make_run_says_so_when_it_cannot_have_the_port(
     ],
     ids=["hypercorn, SIGINT", "hypercorn, SIGTERM", "quart run", "quart --app run"],
 )
-def test_it_serves_until_a_signal_and_leaves_nothing(
+def test_serves_until_a_signal_and_leaves_no_process(
     command: tuple[str, ...],
     number: signal.Signals,
     project: Path,
@@ -125,7 +123,7 @@ def test_it_serves_until_a_signal_and_leaves_nothing(
 
     with commands.serve(project, *command, SQLALCHEMY_DATABASE_URI=uri) as service:
         created = service.http.post("/v1/todo", json={"title": "a"})
-        measure(" ".join(command[:-1]), service)
+        note_start(" ".join(command[:-1]), service)
         code = service.stop(number)
         output = service.output
 
@@ -134,13 +132,13 @@ def test_it_serves_until_a_signal_and_leaves_nothing(
     assert not service.has_left_processes
 
 
-def measure(server: str, service: Service) -> None:
+def note_start(server: str, service: Service) -> None:
     memory = service.resident_megabytes
     resident = "" if memory is None else f", {memory:.0f} MB resident after the first request"
     note(f"{server}: first answer {service.seconds_to_start:.1f} s after the start{resident}")
 
 
-def test_it_starts_without_its_database_and_recovers(generate: Generate, commands: Commands) -> None:
+def test_starts_without_its_database_and_recovers(generate: Generate, commands: Commands) -> None:
     project = generate()
     started = commands.run(project, "python", "-m", "scripts.postgres", "start")
     uri = started.stdout.partition("=")[2].strip().strip("'")
@@ -150,21 +148,21 @@ def test_it_starts_without_its_database_and_recovers(generate: Generate, command
         assert (started.returncode, upgraded.returncode) == (0, 0)
 
         with commands.serve(project, SQLALCHEMY_DATABASE_URI=uri) as service:
-            for _ in range(2):  # without connections at first, then with ones that died
-                is_alive_but_not_ready(service)
+            for _ in range(2):  # first without connections, then with dead ones
+                assert_alive_but_not_ready(service)
                 commands.run(project, "python", "-m", "scripts.postgres", "start")
                 service.wait_for("/health/ready")
-                service.wait_for("/v1/todo")  # a moment later, when it is sure of no maintenance
+                service.wait_for("/v1/todo")  # a moment later, when it has read the maintenance state
                 assert service.http.post("/v1/todo", json={"title": "a"}).status_code == 201
                 commands.run(project, "python", "-m", "scripts.postgres", "stop")
-            is_alive_but_not_ready(service)
+            assert_alive_but_not_ready(service)
 
             assert service.stop() == 0
     finally:
         commands.run(project, "python", "-m", "scripts.postgres", "stop")
 
 
-def is_alive_but_not_ready(service: Service) -> None:
+def assert_alive_but_not_ready(service: Service) -> None:
     live, ready = service.get("/health/live"), service.get("/health/ready")
     created = service.http.post("/v1/todo", json={"title": "a"})
 
@@ -176,12 +174,12 @@ def is_alive_but_not_ready(service: Service) -> None:
 
 
 @pytest.mark.parametrize(("old", "new"), [("/test_", "/no_such_database_"), ("postgres:", "nobody_of_that_name:")])
-def test_it_is_not_ready_where_the_server_does_not_let_it_in(
+def test_is_not_ready_if_the_server_rejects_its_login(
     old: str, new: str, project: Path, commands: Commands, postgres: Postgres
 ) -> None:
     uri = postgres.create_database().replace("postgres@", "postgres:hunter2@").replace(old, new)
 
     with commands.serve(project, SQLALCHEMY_DATABASE_URI=uri) as service:
-        is_alive_but_not_ready(service)
+        assert_alive_but_not_ready(service)
 
         assert "hunter2" not in service.output
