@@ -8,7 +8,7 @@ import pytest
 from cookiecutter.main import cookiecutter
 
 from support import PLUGINS
-from support.machine import locked, unlock
+from support.machine import hold_lock, unlock
 from support.report import notes
 from support.template import ROOT, Generate
 
@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Give a test that is marked as `alone` the machine to itself, although pytest-xdist has several workers."""
     exclusive = item.get_closest_marker("alone") is not None
-    with locked("turnstile") as turnstile, locked("machine", exclusive=exclusive):
+    with hold_lock("turnstile") as turnstile, hold_lock("machine", exclusive=exclusive):
         unlock(turnstile)  # it keeps later tests from overtaking one that waits for the machine
         return (yield)
 

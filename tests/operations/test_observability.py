@@ -58,9 +58,8 @@ def _observed(generate: Generate, commands: Commands, settings: dict[str, str]) 
         (commands.folder.parent / "installed").touch()  # the packages are in PYTHONPATH
         reader.follow(steps[position:])
         lines = set(find_example(steps, "metrics").splitlines())
-        wait_until(
-            lambda: lines <= set(scrape(port).splitlines())
-        )  # a request is counted after its answer has been sent
+        # A request is counted after its answer has been sent.
+        wait_until(lambda: lines <= set(scrape(port).splitlines()))
         for command in CHECKS:
             reader.type(command)
     return project
@@ -132,9 +131,8 @@ def _observation(observed: Path, commands: Commands, settings: dict[str, str]) -
             ask(service)
             during_websocket = observe_websocket(service, port)
             during_window = observe_window(service, port)
-            wait_until(
-                lambda: read_metrics(port).get(counter("PATCH", "/v1/service-context", "200")) == 2
-            )  # the last requests
+            last_requests = counter("PATCH", "/v1/service-context", "200")
+            wait_until(lambda: read_metrics(port).get(last_requests) == 2)
             at_the_end, sent = read_metrics(port), len(collecting.events())
             assert service.stop() == 0
             return Observation(collecting.events(), service.events(), at_the_end, during_window, during_websocket, sent)

@@ -73,9 +73,8 @@ def test_a_rolling_restart_fails_no_request(
             wait_until(lambda: is_ready(f"http://127.0.0.1:{front}"))
             with Load.run([front] * 20, CALLS, per_second=100) as load:  # raises if a connection breaks
                 for number in range(3):
-                    wait_until(
-                        lambda: all("/v1/todo" in service.output for service in services)
-                    )  # all of them get requests
+                    # All of them get requests from the proxy.
+                    wait_until(lambda: all("/v1/todo" in service.output for service in services))
                     assert services[number].stop() == 0
                     services[number] = start(ports[number])
 

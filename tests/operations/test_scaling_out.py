@@ -19,10 +19,8 @@ from support.template import Generate
 from support.waiting import wait_until
 
 POOL = 2  # DATABASE_POOL_SIZE
-PATIENCE = {
-    "DATABASE_CONNECT_TIMEOUT": "30",
-    "DATABASE_POOL_TIMEOUT": "30",
-}  # so that a slow machine does not change the counts
+# Long enough that a slow machine does not change the counts.
+PATIENCE = {"DATABASE_CONNECT_TIMEOUT": "30", "DATABASE_POOL_TIMEOUT": "30"}
 LIST: Call = ("GET", "/v1/todo", None)
 WRITE: Call = ("POST", "/v1/todo", {"title": "a"})
 
@@ -73,7 +71,7 @@ def test_the_most_instances_in_kubernetes_fit_into_max_connections(project: Path
 
 
 def test_old_and_new_instances_serve_during_an_update(project: Path, newer: Path, commands: Commands, uri: str) -> None:
-    """The new instance is ready after the migration; the old one stays ready, although its revision is older."""
+    """The new instance is ready after the migration; the old one stays ready despite an unknown revision."""
     settings = {"SQLALCHEMY_DATABASE_URI": uri, **PATIENCE}
     with commands.serve(project, **settings) as old, commands.serve(newer, **settings) as new:
         before = [service.get("/health/ready").status_code for service in (old, new)]

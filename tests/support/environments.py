@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from support.machine import locked
+from support.machine import hold_lock
 from support.template import BUILD, ROOT, TEMPLATE
 
 OBSERVABILITY_PINS = ROOT / "tests" / "observability.txt"  # written by `make lock`
@@ -54,7 +54,7 @@ def create_environment(python: str, version: str) -> Path:
     key = hashlib.sha256(requirements.read_bytes() + version.encode()).hexdigest()[:12]
     environment = BUILD / "environments" / key
     complete = environment / "complete"
-    with locked("environments"):
+    with hold_lock("environments"):
         if not complete.exists():
             install(environment, requirements, python)
             complete.touch()

@@ -8,7 +8,7 @@ from support.template import BUILD
 
 
 @contextmanager
-def locked(name: str, *, exclusive: bool = True) -> Iterator[int]:
+def hold_lock(name: str, *, exclusive: bool = True) -> Iterator[int]:
     """Hold the lock of this name, shared or exclusively; yields the file descriptor that holds it."""
     BUILD.mkdir(exist_ok=True)
     with (BUILD / f"{name}.lock").open("w") as file:
