@@ -162,7 +162,7 @@ def test_forwards_signals_to_the_command_and_keeps_the_window_active(scene: Scen
     assert output.startswith("ends\nThe command was told to stop (130). The window stays closed: ")
 
 
-def test_returns_as_soon_as_the_last_request_has_ended(scene: Scene) -> None:
+def test_waits_until_the_last_request_has_ended(scene: Scene) -> None:
     """An instance that is killed is not waited for; this is the last test, because nobody restarts that one."""
     with (
         scene.request_in_flight(scene.first),
