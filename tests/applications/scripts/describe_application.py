@@ -1,0 +1,62 @@
+"""Compares routes and commands, read as JSON from stdin, with those of the application; prints what it does not know.
+
+It also prints the default of each setting, and what PostgreSQL offers that MySQL and MariaDB lack.
+"""
+
+import json
+import sys
+
+from click import Command
+from quart.cli import QuartGroup
+from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects.mysql import mariadb
+from werkzeug.exceptions import HTTPException
+
+from src.app import app
+from src.config import Config
+from src.infrastructure.databases.dialects import parse_url
+
+questions = json.load(sys.stdin)
+routes, group = app.url_map.bind(""), QuartGroup()
+
+
+def is_served(method: str, path: str) -> bool:
+    try:
+        return bool(routes.match(path, method=method))
+    except HTTPException:
+        return False
+
+
+def is_understood(words: list[str]) -> bool:
+    command: Command = group
+    options = {"--app"}
+    for word in words[1:]:
+        own = app.cli.commands if command is group else {}
+        commands = {**getattr(command, "commands", {}), **own}
+        if word in commands:
+            command = commands[word]
+            options |= {option for parameter in command.params for option in parameter.opts}
+        elif word.startswith("-"):
+            if word not in options:
+                return False
+        elif commands and word != "…" and "/" not in word:
+            return False
+    return True
+
+
+def explain_refusal(url: str) -> str:
+    try:
+        return str(parse_url(url))
+    except ValueError as error:
+        return str(error)
+
+
+dialects = [mysql.dialect(), mariadb.MariaDBDialect()]
+answer = {
+    "routes": [path for method, path in questions["routes"] if not is_served(method, path)],
+    "commands": [line for line in questions["commands"] if not is_understood(line.split())],
+    "defaults": {name: field.default for name, field in Config.model_fields.items()},
+    "refused": [explain_refusal(f"{name}://host/database") for name in ("mysql", "mariadb")],
+    "returning": [[dialect.insert_returning, dialect.update_returning] for dialect in dialects],
+}
+print(json.dumps(answer, default=str))

@@ -1,0 +1,5 @@
+from src.services.repository_service import RepositoryService
+
+
+class UserService(RepositoryService):
+    pass

@@ -1,0 +1,117 @@
+"""The commands in README and docs work, and print what these show."""
+
+import subprocess
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from support.pages import Block, Reader, blocks
+from support.postgres import Postgres
+from support.service import Commands
+from support.template import ROOT, Generate
+
+DOCS = ROOT / "docs"
+REMOVING = DOCS / "removing-the-example.md"
+ELSEWHERE = (REMOVING, DOCS / "observability.md")  # test_observability.py follows the latter, with more packages
+PAGES = [
+    page
+    for page in (ROOT / "README.md", *sorted(DOCS.glob("*.md")))
+    if page not in ELSEWHERE and any(block.is_executable for block in blocks(page))
+]
+MYPY = f"mypy --cache-dir {ROOT}/build/mypy src tests/api tests/services"
+CHECKS = ("ruff format --check .", "ruff check .", "lint-imports", MYPY)
+
+CreateReader = Callable[[Path], AbstractContextManager[Reader]]
+
+
+@pytest.fixture(name="create_reader")
+def _create_reader(commands: Commands, postgres: Postgres) -> CreateReader:
+    """`create_reader(project)` returns a reader with an empty database, and another one for tests."""
+
+    def create_reader(project: Path) -> Reader:
+        names = ("SQLALCHEMY_DATABASE_URI", "TEST_DATABASE_URL")
+        settings = {name: postgres.create_database(template="template1") for name in names}
+        return Reader(project, commands, settings)
+
+    return create_reader
+
+
+def run_checks(reader: Reader) -> None:
+    for command in CHECKS:
+        reader.type(command)
+
+
+def test_finds_files_and_commands_in_a_page() -> None:
+    page = blocks(DOCS / "adding-an-entity.md")
+
+    assert len({block.file for block in page[:6]} - {None}) == 5  # one edited, four new
+    (command, shown), *_ = [step for block in page for step in block.commands if step[1]]
+    assert command == 'quart db migrate -m "add users"'
+    assert shown.splitlines()[0] == "Detected added table 'users'"
+
+
+def test_fails_if_a_command_prints_something_else(project: Path, commands: Commands) -> None:
+    reader = Reader(project, commands)
+
+    reader.type("echo one two three", "one … three")
+    for command, shown in [("echo one", "two"), ("echo one", "one …"), ("false", "")]:
+        with pytest.raises(AssertionError, match=command):
+            reader.type(command, shown)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_works(page: Path, generate: Generate, create_reader: CreateReader) -> None:
+    steps = blocks(page)
+
+    with create_reader(generate()) as reader:
+        reader.follow(steps)
+        if any(block.file for block in steps):
+            run_checks(reader)
+
+
+def test_the_readme_of_a_project_without_the_example_works(generate: Generate, create_reader: CreateReader) -> None:
+    project = generate(include_todo_example=False)
+    steps = blocks(project / "README.md")
+
+    with create_reader(project) as reader:
+        reader.type("quart db upgrade")
+        reader.follow(steps)
+        run_checks(reader)
+        reader.type("pytest --quiet tests/api/test_book.py", "…1 passed…")
+
+    assert len({block.file for block in steps} - {None}) == 6
+
+
+def test_removes_the_example_before_a_deployment(generate: Generate, create_reader: CreateReader) -> None:
+    project = generate()
+
+    with create_reader(project) as reader:
+        reader.type("quart db upgrade")
+        reader.follow(removal_steps("While nothing has been deployed"))
+        run_checks(reader)
+        reader.type("quart db check", "No new upgrade operations detected.")
+        reader.type("pytest --quiet tests/domain tests/services tests/api/test_openapi.py")
+
+    assert find_todo(project, "src", "tests", "migrations", "README.md") == ""
+
+
+def test_removes_the_example_after_a_deployment(generate: Generate, create_reader: CreateReader) -> None:
+    project = generate()
+
+    with create_reader(project) as reader:
+        reader.follow(removal_steps("When it has been deployed"))
+        run_checks(reader)
+        reader.type("quart show_db_tables", "alembic_version\nservice_context")
+
+    assert find_todo(project, "src", "tests", "README.md") == ""
+
+
+def removal_steps(case: str) -> list[Block]:
+    return [block for block in blocks(REMOVING) if case in block.heading]
+
+
+def find_todo(project: Path, *where: str) -> str:
+    command = ["grep", "-ri", "--exclude-dir=__pycache__", "todo", *where]
+    return subprocess.run(command, cwd=project, capture_output=True, text=True).stdout
