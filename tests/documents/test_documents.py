@@ -19,7 +19,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 NAME = re.compile(r"`([^`\n]+)`")
 FILE = re.compile(r"[\w.{}-]*(?:/[\w.{}*-]*)*")
 SUFFIXES = (".py", ".toml", ".md", ".json", ".yml", ".sh", ".txt", ".example")
-FOLDERS = ("src", "tests", "migrations", "scripts", "docs", "hooks")
+FOLDERS = ("src", "chassis", "tests", "migrations", "scripts", "docs", "hooks")
 FUNCTION = re.compile(r"`(\w+)\(\)`")
 SETTING = re.compile(r"\b([A-Z][A-Z\d]*(?:_[A-Z\d]+)+|[A-Z]+(?==))\b")
 MAKE = re.compile(r"\bmake ([a-z-]+)")
@@ -56,7 +56,7 @@ class Document:
 
 @pytest.fixture(name="documents", scope="module")
 def _documents(project: Path) -> list[Document]:
-    paths = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), project / "README.md"]
+    paths = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), project / "README.md", project / "chassis" / "README.md"]
     return [Document(path, path.read_text(encoding="utf-8")) for path in paths]
 
 

@@ -24,6 +24,8 @@ NEW = "keep_alive_timeout = 90\n"  # in the current template
 OLD = "keep_alive_timeout = 5\n"  # in the older one
 SCRIPT = "scripts/run_postgres.sh"  # differs between the templates, too
 OTHER_LINE = "graceful_timeout = 20\n"
+MACHINERY = ("chassis/app.py", "chassis/http/errors.py", "chassis/maintenance/gate.py", "chassis/tests/conftest.py")
+ADDED = "chassis/runtime/check_health.py"  # missing in the older template
 
 
 def shell(folder: Path, script: str, answers: str = "") -> subprocess.CompletedProcess[str]:
@@ -69,10 +71,17 @@ def _template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_script(template, "git init --quiet --initial-branch main")
     change(template / TEMPLATE.name / SERVER, NEW, OLD)
     change(template / TEMPLATE.name / SCRIPT, "set -eu\n", "set -e\n")
+    machinery = {template / TEMPLATE.name / name: (TEMPLATE / name).read_text(encoding="utf-8") for name in MACHINERY}
+    for file, text in machinery.items():
+        file.write_text(f'"""An older version."""\n{text}', encoding="utf-8")
+    added = (template / TEMPLATE.name / ADDED).rename(template / "added")
     commit(template)
     run_script(template, "git tag older")
     change(template / TEMPLATE.name / SERVER, OLD, NEW)
     change(template / TEMPLATE.name / SCRIPT, "set -e\n", "set -eu\n")
+    for file, text in machinery.items():
+        file.write_text(text, encoding="utf-8")
+    added.rename(template / TEMPLATE.name / ADDED)
     commit(template)
     return template
 
@@ -111,8 +120,26 @@ def test_applies_changes_of_the_template_and_keeps_those_of_the_user(project: Pa
     server = tomllib.loads((project / SERVER).read_text(encoding="utf-8"))
     assert (server["keep_alive_timeout"], server["graceful_timeout"]) == (90, 7)
     assert (project / "README.md").read_text(encoding="utf-8").startswith("# Our Service\n")
-    assert run_script(project, "git status --porcelain").split() == ["M", ".cruft.json", "M", SERVER]
+    changed = {line[3:] for line in run_script(project, "git status --porcelain").splitlines()}
+    assert changed == {".cruft.json", SERVER, ADDED, *MACHINERY}
     run_script(project, "git commit --quiet --all --message updated && cruft check")
+
+
+def test_replaces_the_chassis_although_the_owner_changed_everything_else(project: Path) -> None:
+    for folder in ("src", "tests"):
+        for file in (project / folder).rglob("*.py"):
+            file.write_text(f"# Ours.\n{file.read_text(encoding='utf-8')}\n# The end.\n", encoding="utf-8")
+    commit(project)
+    before = run_script(project, "git rev-parse HEAD:src HEAD:tests")
+
+    result = update(project)
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    for name in (*MACHINERY, ADDED):
+        assert (project / name).read_text(encoding="utf-8") == (TEMPLATE / name).read_text(encoding="utf-8")
+    run_script(project, "git commit --quiet --all --message updated")
+    assert run_script(project, "git rev-parse HEAD:src HEAD:tests") == before
+    assert run_script(project, "git status --porcelain --ignored=no") == ""
 
 
 def test_marks_a_conflict_where_both_changed_a_line(project: Path) -> None:

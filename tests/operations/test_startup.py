@@ -140,26 +140,26 @@ def note_start(server: str, service: Service) -> None:
 
 def test_starts_without_its_database_and_recovers(generate: Generate, commands: Commands) -> None:
     project = generate()
-    started = commands.run(project, "python", "-m", "scripts.postgres", "start")
+    started = commands.run(project, "python", "-m", "chassis.dev.postgres", "start")
     uri = started.stdout.partition("=")[2].strip().strip("'")
     try:
         upgraded = commands.run(project, "quart", "db", "upgrade", SQLALCHEMY_DATABASE_URI=uri)
-        commands.run(project, "python", "-m", "scripts.postgres", "stop")
+        commands.run(project, "python", "-m", "chassis.dev.postgres", "stop")
         assert (started.returncode, upgraded.returncode) == (0, 0)
 
         with commands.serve(project, SQLALCHEMY_DATABASE_URI=uri) as service:
             for _ in range(2):  # first without connections, then with dead ones
                 assert_alive_but_not_ready(service)
-                commands.run(project, "python", "-m", "scripts.postgres", "start")
+                commands.run(project, "python", "-m", "chassis.dev.postgres", "start")
                 service.wait_for("/health/ready")
                 service.wait_for("/v1/todo")  # a moment later, when it has read the maintenance state
                 assert service.http.post("/v1/todo", json={"title": "a"}).status_code == 201
-                commands.run(project, "python", "-m", "scripts.postgres", "stop")
+                commands.run(project, "python", "-m", "chassis.dev.postgres", "stop")
             assert_alive_but_not_ready(service)
 
             assert service.stop() == 0
     finally:
-        commands.run(project, "python", "-m", "scripts.postgres", "stop")
+        commands.run(project, "python", "-m", "chassis.dev.postgres", "stop")
 
 
 def assert_alive_but_not_ready(service: Service) -> None:

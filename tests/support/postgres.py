@@ -42,7 +42,7 @@ class Postgres:
 
 @pytest.fixture(name="postgres", scope="session")
 def _postgres(project: Path, commands: Commands) -> Iterator[Postgres]:
-    command = ["python", "-m", "scripts.postgres", "temporary", "--", *run_script("execute_sql")]
+    command = ["python", "-m", "chassis.dev.postgres", "temporary", "--", *run_script("execute_sql")]
     with subprocess.Popen(
         command,
         cwd=project,

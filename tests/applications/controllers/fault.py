@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
+from chassis.persistence.database import Database
 from dependency_injector.wiring import Provide, inject
 from quart import Blueprint
 from sqlalchemy import QueuePool, text
 
-from src.infrastructure.databases.database import Database
 from src.services.todo_service import TodoService
 
 blueprint = Blueprint("fault", __name__, url_prefix="/fault")

@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
+from chassis.domain.exceptions import ConflictError
 from dependency_injector.wiring import Provide, inject
 from quart import Blueprint, request
 
-from src.domain.exceptions import ConflictError
 from src.services.todo_service import TodoService
 
 blueprint = Blueprint("pair", __name__, url_prefix="/pair")

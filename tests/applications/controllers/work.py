@@ -15,7 +15,7 @@ from sqlalchemy import QueuePool
 from src.services.todo_service import TodoService
 
 if TYPE_CHECKING:
-    from src.create_app import Service  # which imports the controllers
+    from src.create_app import App  # which imports the controllers
 
 blueprint = Blueprint("work", __name__, url_prefix="/work")
 Todos = Annotated[TodoService, Provide["todo_service"]]
@@ -73,7 +73,7 @@ async def socket() -> None:
 
 @blueprint.record
 def watch(state: BlueprintSetupState) -> None:
-    app = cast("Service", state.app)
+    app = cast("App", state.app)
     engine = app.container.database().engine
 
     @atexit.register

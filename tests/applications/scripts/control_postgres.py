@@ -4,8 +4,7 @@ import sys
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
-
-from scripts.postgres import PostgresServer
+from chassis.dev.postgres import PostgresServer
 
 
 class Server(PostgresServer):

@@ -6,6 +6,7 @@ It also prints the default of each setting, and what PostgreSQL offers that MySQ
 import json
 import sys
 
+from chassis.persistence.url import parse_url
 from click import Command
 from quart.cli import QuartGroup
 from sqlalchemy.dialects import mysql
@@ -14,7 +15,6 @@ from werkzeug.exceptions import HTTPException
 
 from src.app import app
 from src.config import Config
-from src.infrastructure.databases.dialects import parse_url
 
 questions = json.load(sys.stdin)
 routes, group = app.url_map.bind(""), QuartGroup()

@@ -1,4 +1,4 @@
-"""Prints the URI of the database that `scripts.postgres temporary` has started, then executes SQL in any database."""
+"""Prints the URI of the temporary database that `chassis.dev.postgres` has started, then executes SQL in any."""
 
 import asyncio
 import json

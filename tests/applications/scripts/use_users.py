@@ -6,8 +6,9 @@ Prints the module of the class that they return.
 import asyncio
 from collections.abc import Awaitable
 
+from chassis.domain.exceptions import NotFoundError
+
 from src.app import app
-from src.domain.exceptions import NotFoundError
 from src.infrastructure.models.user import User as Model
 from src.infrastructure.repositories.user_repository import UserRepository
 from src.services.user_service import UserService
