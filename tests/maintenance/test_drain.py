@@ -117,7 +117,7 @@ def test_keeps_the_window_active_and_does_not_run_the_command_after_a_timeout(sc
     assert (result.returncode, scene.is_active) == (NOT_DRAINED, True)
     assert "has run" not in result.stdout
     assert "Error: Not drained: 1 of 3 workers draining (1 in flight) after 6 s: " in result.stderr
-    assert f"/{scene.first.process.pid}. The window stays closed: " in result.stderr
+    assert f"/{scene.first.process.pid}. The window stays active: " in result.stderr
 
 
 def test_waits_for_background_tasks_and_websockets(scene: Scene) -> None:
@@ -159,7 +159,7 @@ def test_forwards_signals_to_the_command_and_keeps_the_window_active(scene: Scen
         output, _ = command.communicate()
 
     assert (command.returncode, scene.is_active) == (128 + signal.SIGINT, True)
-    assert output.startswith("ends\nThe command was told to stop (130). The window stays closed: ")
+    assert output.startswith("ends\nThe command was told to stop (130). The window stays active: ")
 
 
 def test_waits_until_the_last_request_has_ended(scene: Scene) -> None:

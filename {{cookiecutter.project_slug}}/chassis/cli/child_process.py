@@ -14,7 +14,7 @@ class ChildProcess:
     """Inside the block, Ctrl-C, SIGTERM and SIGHUP end the child and not this process.
 
     Ctrl-C and a hang-up reach the child from the terminal, as they reach this process; SIGTERM is passed on.
-    `signal` is the last one that was received, or 0.
+    `signal` is the first one that was received, or 0.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -47,6 +47,6 @@ class ChildProcess:
         return code if code >= 0 else 128 - code
 
     def _handle(self, number: int, _frame: object) -> None:
-        self.signal = number
+        self.signal = self.signal or number
         if self._process and number == signal.SIGTERM:
             self._process.terminate()

@@ -91,7 +91,7 @@ class MaintenanceGate:
         """Open or close the gate, and prepare its refusal once per change."""
         was_closed, self._is_closed = self._is_closed, self._state.gate_closed
         context = self._state.context
-        if self._is_closed != was_closed and self._state.known:
+        if self._is_closed != was_closed and self._state.known and self._state.is_watched:
             log.info(
                 "maintenance gate closed" if self._is_closed else "maintenance gate opened", version=context.version
             )

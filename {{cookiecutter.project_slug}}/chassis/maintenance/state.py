@@ -19,7 +19,7 @@ class MaintenanceState(MaintenanceWindow):
         self._before_opening = before_opening
         self._open_when_unknown = open_when_unknown
         self._context: ServiceContext | None = None
-        self._is_watched = False
+        self.is_watched = False
         self._is_stale = True
         self._changes = 0
         self._applying = asyncio.Lock()
@@ -35,7 +35,7 @@ class MaintenanceState(MaintenanceWindow):
 
     @property
     def gate_closed(self) -> bool:
-        return self.active if self.known else self._is_watched and not self._open_when_unknown
+        return self.active if self.known else self.is_watched and not self._open_when_unknown
 
     @property
     def context(self) -> ServiceContext:
@@ -51,7 +51,7 @@ class MaintenanceState(MaintenanceWindow):
         self._observers.append(observer)
 
     def start_watching(self) -> None:
-        self._is_watched = True
+        self.is_watched = True
         self._notify()
 
     def mark_stale(self) -> None:
