@@ -1,18 +1,21 @@
 """Injections are checked at start-up, because a view would otherwise fail at each request."""
 
+import re
 from collections.abc import Callable, Container, Iterator
 from importlib import import_module
-from inspect import isfunction, unwrap
+from inspect import Parameter, isclass, isfunction, signature, unwrap
 from pkgutil import walk_packages
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
-from dependency_injector.wiring import inject
+from dependency_injector.wiring import Provide, Provider, inject
 from quart import Quart
 
 from chassis.domain.exceptions import ConfigurationError
 
 Function = Callable[..., Any]
+MARKERS: Any = (Provide, Provider)  # classes, which the library declares as instances
+_PROVIDE = re.compile(r"""\bProvide\[["']([^"']+)["']""")
 
 
 def check_injections(app: Quart, packages: list[ModuleType], providers: Container[str]) -> None:
@@ -22,12 +25,12 @@ def check_injections(app: Quart, packages: list[ModuleType], providers: Containe
         ConfigurationError: a provider does not exist, `@inject` is missing, or annotations are text.
     """
     for function in {*_view_functions(app), *_functions_below(packages)}:
-        for name in _provider_names(function):
-            place = f"{function.__module__}.{function.__qualname__}"
+        place = f"{function.__module__}.{getattr(function, '__qualname__', function)}"
+        for name, is_text in _find_providers(function):
             if name not in providers:
                 msg = f"{place} asks for {name!r}, which src/dependency_container.py does not provide."
                 raise ConfigurationError(msg)
-            if _has_text_annotations(function):
+            if is_text:
                 msg = f"{place} cannot be injected: remove `from __future__ import annotations` from its module."
                 raise ConfigurationError(msg)
             if not _is_injected(function):
@@ -43,34 +46,44 @@ def _view_functions(app: Quart) -> Iterator[Function]:
 
 
 def _functions_below(packages: list[ModuleType]) -> Iterator[Function]:
+    """Yield the functions of all modules, and the methods of the classes that are defined there."""
     for package in packages:
         for found in walk_packages(package.__path__, f"{package.__name__}."):
-            yield from filter(isfunction, vars(import_module(found.name)).values())
+            members = list(vars(import_module(found.name)).values())
+            classes = [member for member in members if isclass(member) and member.__module__ == found.name]
+            methods = [method for each in classes for method in vars(each).values()]
+            yield from filter(isfunction, members + methods)
 
 
-def _provider_names(function: Function) -> list[str]:
-    original = unwrap(function)
-    hints = [_resolve(annotation, original) for annotation in _annotations(original)]
-    markers = [marker for hint in hints for marker in getattr(hint, "__metadata__", ())]
-    return [marker.provider for marker in markers if isinstance(getattr(marker, "provider", None), str)]
+def _find_providers(function: Function) -> Iterator[tuple[str, bool]]:
+    """Yield the name of each provider, and whether it stands in an annotation that is text, which `@inject` ignores."""
+    for parameter in _parameters(function):
+        is_text = isinstance(parameter.annotation, str)
+        hint = _resolve(parameter.annotation, unwrap(function))
+        metadata = [(marker, is_text) for marker in getattr(hint, "__metadata__", ())]
+        for marker, in_text in [(parameter.default, False), *metadata]:
+            if isinstance(marker, MARKERS) and isinstance(marker.provider, str):
+                yield marker.provider, in_text
 
 
-def _annotations(function: Function) -> list[Any]:
-    return list(getattr(function, "__annotations__", {}).values())
+def _parameters(function: Function) -> list[Parameter]:
+    try:
+        return list(signature(function).parameters.values())
+    except (NameError, ValueError):  # Python 3.14 evaluates annotations here; some callables have no signature
+        return []
 
 
 def _resolve(annotation: object, function: Function) -> object:
-    """Evaluate an annotation that is text, as `get_type_hints` does, which fails if one of them cannot be resolved."""
+    """Evaluate an annotation that is text; if that is impossible, find the providers in the text.
+
+    `get_type_hints` would fail if a single annotation of the function cannot be evaluated.
+    """
     if not isinstance(annotation, str):
         return annotation
     try:
-        return eval(annotation, function.__globals__)  # noqa: S307 - the service's own code
-    except NameError:  # imported for type checkers only
-        return None
-
-
-def _has_text_annotations(function: Function) -> bool:
-    return any(isinstance(annotation, str) for annotation in _annotations(unwrap(function)))
+        return eval(annotation, getattr(function, "__globals__", {}))  # noqa: S307 - the service's own code
+    except (AttributeError, NameError):  # imported for type checkers only
+        return Annotated[Any, None, *(Provide[name] for name in _PROVIDE.findall(annotation))]
 
 
 def _is_injected(function: Function) -> bool:
