@@ -1,6 +1,7 @@
-"""An application of the chassis alone: its tests do not depend on what a service is about."""
+"""An application on the chassis alone, so that its tests do not depend on a service."""
 
 from functools import partial
+from http import HTTPStatus
 
 from chassis.app import (
     ChassisApp,
@@ -23,11 +24,14 @@ from chassis.http.request_log import RequestLogMiddleware
 from chassis.http.security_headers import SecurityHeadersMiddleware
 from chassis.http.unread_bodies import UnreadBodyMiddleware
 from chassis.tests.sample import controllers
+from chassis.tests.sample.exceptions import LimitError, LockedError
+
+STATUS_OF_ERROR = {LimitError: HTTPStatus.TOO_MANY_REQUESTS, LockedError: HTTPStatus.LOCKED}
 
 
 def create_app(config: ChassisConfig) -> ChassisApp:
     app = ChassisApp("sample", config, ChassisContainer(config=config))
-    register_errors(app, config, {})
+    register_errors(app, config, STATUS_OF_ERROR)
     register_views(app, config, controllers)
     register_commands(app, config, [])
     middleware: list[Middleware] = [
