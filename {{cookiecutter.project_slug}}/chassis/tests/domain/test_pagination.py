@@ -19,21 +19,21 @@ from chassis.domain.pagination import MAX_PAGE, PageRequest
         ({"page": "9" * 10_000}, 1, 10),
     ],
 )
-def test_reads_what_can_be_read(query_params: dict[str, Any], page: int, per_page: int) -> None:
+def test_reads_numbers_leniently(query_params: dict[str, Any], page: int, per_page: int) -> None:
     request = PageRequest.from_params(query_params)
 
     assert (request.page, request.per_page) == (page, per_page)
 
 
 @pytest.mark.parametrize("query_params", [{"itemized": "true"}, {"itemize": "True"}, {"itemized": True}])
-def test_a_list_can_be_asked_for_as_a_whole(query_params: dict[str, Any]) -> None:
+def test_accepts_two_names_for_an_itemized_list(query_params: dict[str, Any]) -> None:
     assert PageRequest.from_params(query_params).itemized
 
 
 @pytest.mark.parametrize("query_params", [{}, {"itemized": "false"}, {"itemized": "1"}])
-def test_a_list_is_paged_otherwise(query_params: dict[str, Any]) -> None:
+def test_pages_a_list_unless_itemized_is_true(query_params: dict[str, Any]) -> None:
     assert not PageRequest.from_params(query_params).itemized
 
 
-def test_the_offset_skips_the_pages_before() -> None:
+def test_skips_the_items_of_earlier_pages() -> None:
     assert PageRequest(page=3, per_page=20).offset == 40

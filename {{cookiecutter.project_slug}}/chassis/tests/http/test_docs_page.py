@@ -14,7 +14,7 @@ LINK = re.compile(r'(?:href|src|data-url)="([^"]*)"')
 
 @pytest.mark.parametrize("prefix", ["", "/example"])
 @pytest.mark.parametrize("path", ["/docs", "/docs/"])
-async def test_all_that_the_page_links_to_is_served_under_the_prefix_of_the_request(
+async def test_serves_every_link_of_the_page_below_the_prefix_of_the_request(
     client: Client, prefix: str, path: str
 ) -> None:
     scope = {"root_path": prefix}
@@ -33,7 +33,7 @@ async def test_all_that_the_page_links_to_is_served_under_the_prefix_of_the_requ
     }
 
 
-async def test_the_page_allows_the_browser_no_other_host_and_no_script_inside_of_it(client: Client) -> None:
+async def test_forbids_other_hosts_and_inline_scripts(client: Client) -> None:
     response = await client.get("/docs")
 
     policy = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'"
@@ -41,7 +41,7 @@ async def test_the_page_allows_the_browser_no_other_host_and_no_script_inside_of
     assert not re.search(r"<script[^>]*>[^<]", await response.get_data(as_text=True))
 
 
-async def test_the_title_is_the_name_of_the_service(app: ChassisApp, config: ChassisConfig) -> None:
+async def test_shows_the_escaped_name_of_the_service_as_the_title(app: ChassisApp, config: ChassisConfig) -> None:
     other = create_app(config.model_copy(update={"SERVICE_NAME": "<b>{Q&A}</b>"}))
 
     page = await (await other.test_client().get("/docs")).get_data(as_text=True)
@@ -49,7 +49,7 @@ async def test_the_title_is_the_name_of_the_service(app: ChassisApp, config: Cha
     assert "<title>&lt;b&gt;{Q&amp;A}&lt;/b&gt;</title>" in page
 
 
-async def test_scripts_are_scripts_whatever_the_machine_takes_them_for(app: ChassisApp, config: ChassisConfig) -> None:
+async def test_serves_scripts_as_javascript_on_any_machine(app: ChassisApp, config: ChassisConfig) -> None:
     mimetypes.add_type("text/plain", ".js")
     other = create_app(config)
 
@@ -58,18 +58,18 @@ async def test_scripts_are_scripts_whatever_the_machine_takes_them_for(app: Chas
     assert response.mimetype == "text/javascript"
 
 
-async def test_a_browser_may_keep_an_asset_and_ask_whether_it_is_still_the_same(client: Client) -> None:
-    response = await client.get("/docs/assets/swagger-ui.css")
-    again = await client.get("/docs/assets/swagger-ui.css", headers={"If-None-Match": response.headers["ETag"]})
+async def test_lets_browsers_cache_and_revalidate_assets(client: Client) -> None:
+    first = await client.get("/docs/assets/swagger-ui.css")
+    second = await client.get("/docs/assets/swagger-ui.css", headers={"If-None-Match": first.headers["ETag"]})
 
-    assert (response.cache_control.public, response.cache_control.max_age) == (True, 3600)
-    assert again.status_code == 304
+    assert (first.cache_control.public, first.cache_control.max_age) == (True, 3600)
+    assert second.status_code == 304
 
 
 @pytest.mark.parametrize(
     "name", ["", "nothing.js", "../__init__.py", "%2e%2e/__init__.py", "..%2F__init__.py", "/etc/hosts"]
 )
-async def test_nothing_else_is_an_asset(client: Client, name: str) -> None:
+async def test_returns_404_for_a_path_that_is_not_an_asset(client: Client, name: str) -> None:
     path = f"/docs/assets/{name}"
 
     assert (await client.get(path)).status_code == 404
@@ -79,7 +79,7 @@ async def test_nothing_else_is_an_asset(client: Client, name: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/docs/start.js", "/docs/assets/swagger-ui.css"])
-async def test_there_is_none_in_production(app: ChassisApp, config: ChassisConfig, path: str) -> None:
+async def test_is_not_served_in_production(app: ChassisApp, config: ChassisConfig, path: str) -> None:
     production = create_app(config.model_copy(update={"APP_ENV": "production"}))
 
     response = await production.test_client().get(path)
@@ -88,7 +88,7 @@ async def test_there_is_none_in_production(app: ChassisApp, config: ChassisConfi
     assert not ROUTES & {rule.rule for rule in production.url_map.iter_rules()}
 
 
-def test_all_of_it_is_there_where_somebody_asked_for_it(app: ChassisApp, config: ChassisConfig) -> None:
+def test_is_served_in_production_if_a_setting_asks_for_it(app: ChassisApp, config: ChassisConfig) -> None:
     production = create_app(config.model_copy(update={"APP_ENV": "production", "API_DOCS": True}))
 
     assert {rule.rule for rule in production.url_map.iter_rules()} >= ROUTES

@@ -26,7 +26,7 @@ async def test_is_not_ready_before_the_migrations(client: Client, database: Data
     assert "quart db upgrade" in (await response.get_json(force=True))["error_message"]
 
 
-async def test_is_alive_but_not_ready_without_a_database(app: ChassisApp, client: Client) -> None:
+async def test_is_alive_but_not_ready_if_the_database_is_unreachable(app: ChassisApp, client: Client) -> None:
     unreachable = Database(make_url("postgresql+asyncpg://nobody@127.0.0.1:1/nothing"))
     with app.container.readiness.override(MigratedDatabase(unreachable)):
         live, ready = await client.get("/health/live"), await client.get("/health/ready")

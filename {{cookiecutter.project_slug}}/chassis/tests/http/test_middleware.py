@@ -1,4 +1,4 @@
-"""What a server lets through and a framework does not expect; a client of Quart cannot even send it."""
+"""Requests that a server accepts and a framework does not expect; the test client of Quart cannot send them."""
 
 import json
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from chassis.http.asgi import Headers, Message
 CHUNKED = (b"transfer-encoding", b"chunked")
 
 
-async def _answer(app: ChassisApp, path: str, headers: Headers, body: Sequence[bytes] = (b"",)) -> list[Message]:
-    """The messages of the application in the order in which it sends them, among those that it has taken."""
+async def _send_request(app: ChassisApp, path: str, headers: Headers, body: Sequence[bytes] = (b"",)) -> list[Message]:
+    """Return all messages that the application receives and sends, in order."""
     scope: Any = {
         "type": "http",
         "asgi": {},
@@ -53,8 +53,8 @@ async def _answer(app: ChassisApp, path: str, headers: Headers, body: Sequence[b
         ("/health/live", [(b"content-length", b"1"), CHUNKED]),
     ],
 )
-async def test_refuses_what_is_no_request(app: ChassisApp, path: str, headers: Headers) -> None:
-    *_, start, body = await _answer(app, path, headers)
+async def test_refuses_a_malformed_request(app: ChassisApp, path: str, headers: Headers) -> None:
+    *_, start, body = await _send_request(app, path, headers)
 
     problem = json.loads(body["body"])
     assert (start["status"], problem["status"], problem["instance"]) == (400, 400, path)
@@ -62,15 +62,15 @@ async def test_refuses_what_is_no_request(app: ChassisApp, path: str, headers: H
 
 
 @pytest.mark.parametrize("url", ["http://example.com/health/live", "https://[/health/live"])
-async def test_a_url_is_as_good_as_its_path(app: ChassisApp, url: str) -> None:
-    messages = await _answer(app, url, [(b"host", b"example.com:8080")])
+async def test_serves_an_absolute_url_like_its_path(app: ChassisApp, url: str) -> None:
+    messages = await _send_request(app, url, [(b"host", b"example.com:8080")])
 
     (start,) = [message for message in messages if message["type"] == "http.response.start"]
-    assert start["status"] == 405  # and not 404
+    assert start["status"] == 405  # a wrong method, so the path was found
 
 
-async def test_an_error_waits_for_the_end_of_the_body(app: ChassisApp) -> None:
-    messages = await _answer(app, "/nowhere", [CHUNKED], [b"x" * 65536] * 40)
+async def test_delays_an_error_until_the_body_has_ended(app: ChassisApp) -> None:
+    messages = await _send_request(app, "/nowhere", [CHUNKED], [b"x" * 65536] * 40)
 
     types = [message["type"] for message in messages]
     assert types.index("http.response.start") >= 40

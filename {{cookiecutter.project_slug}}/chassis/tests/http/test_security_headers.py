@@ -10,14 +10,14 @@ from chassis.tests.sample.create_app import create_app
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/nowhere"])
-async def test_every_answer_has_them(client: Client, path: str) -> None:
+async def test_adds_the_headers_to_every_response(client: Client, path: str) -> None:
     response = await client.get(path)
 
     for name, value in SECURITY_HEADERS.items():
         assert response.headers.getlist(name.decode()) == [value.decode()]
 
 
-async def test_a_refusal_has_them(app: ChassisApp, client: Client) -> None:
+async def test_adds_the_headers_to_a_refusal_of_the_gate(app: ChassisApp, client: Client) -> None:
     state = app.container.maintenance_state()
     await state.apply_change(ServiceContext(maintenance=True, version=1))
 
@@ -28,7 +28,7 @@ async def test_a_refusal_has_them(app: ChassisApp, client: Client) -> None:
     assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
-async def test_what_an_answer_says_itself_stays() -> None:
+async def test_keeps_a_header_that_a_response_sets_itself() -> None:
     async def application(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"Cache-Control", b"max-age=60")]})
 
@@ -46,12 +46,12 @@ async def test_what_an_answer_says_itself_stays() -> None:
     assert len(sent[0]["headers"]) == len(SECURITY_HEADERS)
 
 
-@pytest.mark.parametrize("closed", [False, True])
-async def test_any_origin_may_be_let_in_but_never_with_credentials(
-    app: ChassisApp, config: ChassisConfig, closed: bool
+@pytest.mark.parametrize("maintenance", [False, True])
+async def test_allows_any_origin_if_configured_but_never_credentials(
+    app: ChassisApp, config: ChassisConfig, maintenance: bool
 ) -> None:
     other = create_app(config.model_copy(update={"CORS_ORIGINS": ("*",)}))
-    await other.container.maintenance_state().apply_change(ServiceContext(maintenance=closed, version=1))
+    await other.container.maintenance_state().apply_change(ServiceContext(maintenance=maintenance, version=1))
     origin = {"Origin": "https://anywhere.example"}
     preflight = {**origin, "Access-Control-Request-Method": "PATCH"}
 
@@ -64,7 +64,7 @@ async def test_any_origin_may_be_let_in_but_never_with_credentials(
         assert "Access-Control-Allow-Credentials" not in response.headers
 
 
-async def test_other_origins_are_not_let_in_unless_they_are_configured(client: Client) -> None:
+async def test_allows_no_other_origin_by_default(client: Client) -> None:
     response = await client.get("/health/live", headers={"Origin": "https://anywhere.example"})
 
     assert not [name for name, _ in response.headers if name.lower().startswith("access-control")]

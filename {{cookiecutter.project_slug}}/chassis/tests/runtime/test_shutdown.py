@@ -9,16 +9,16 @@ from chassis.runtime.shutdown import Drain
 from chassis.tests.sample.create_app import create_app
 
 
-@pytest.fixture(name="stopping")
-def _stopping(app: ChassisApp, config: ChassisConfig) -> ChassisApp:
-    """An application that has been told to stop; `app` wires its own container again afterwards."""
-    other = create_app(config)
-    other.drain.begin()
-    return other
+@pytest.fixture(name="draining_app")
+def _draining_app(app: ChassisApp, config: ChassisConfig) -> ChassisApp:
+    """Another application, which drains; the fixture `app` wires its own container again afterwards."""
+    draining_app = create_app(config)
+    draining_app.drain.begin()
+    return draining_app
 
 
-async def test_a_service_that_stops_is_alive_but_not_ready(stopping: ChassisApp) -> None:
-    client = stopping.test_client()
+async def test_is_alive_but_not_ready_while_draining(draining_app: ChassisApp) -> None:
+    client = draining_app.test_client()
 
     live, ready = await client.get("/health/live"), await client.get("/health/ready")
 
@@ -26,31 +26,31 @@ async def test_a_service_that_stops_is_alive_but_not_ready(stopping: ChassisApp)
     assert "about to stop" in (await ready.get_json())["error_message"]
 
 
-async def test_its_responses_are_the_last_of_their_connections(stopping: ChassisApp) -> None:
-    response = await stopping.test_client().get("/openapi.json")
-    in_http_2 = await stopping.test_client().get("/openapi.json", http_version="2")
+async def test_closes_http_1_connections_while_draining(draining_app: ChassisApp) -> None:
+    http_1 = await draining_app.test_client().get("/openapi.json")
+    http_2 = await draining_app.test_client().get("/openapi.json", http_version="2")
 
-    assert (response.status_code, response.headers["Connection"]) == (200, "close")
-    assert "Connection" not in in_http_2.headers
+    assert (http_1.status_code, http_1.headers["Connection"]) == (200, "close")
+    assert "Connection" not in http_2.headers
 
 
-async def test_a_service_that_serves_keeps_connections(app: ChassisApp) -> None:
+async def test_keeps_connections_open_before_draining(app: ChassisApp) -> None:
     response = await app.test_client().get("/openapi.json")
 
     assert "Connection" not in response.headers
 
 
-def test_draining_begins_once() -> None:
-    began = []
-    drain = Drain(0, on_begin=lambda: began.append(drain.is_running))
+def test_begins_to_drain_only_once() -> None:
+    notifications = []
+    drain = Drain(0, on_begin=lambda: notifications.append(drain.is_running))
 
     drain.begin()
     drain.begin()
 
-    assert began == [True]
+    assert notifications == [True]
 
 
-def test_a_request_that_is_cut_in_the_end_is_no_error_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_does_not_log_the_cancellation_of_requests_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
     Drain(0, on_begin=lambda: None).begin()
 
     for error in (CancelledError(), ValueError()):

@@ -16,7 +16,7 @@ def _service() -> UserService:
     return UserService(FakeRepository(SimpleNamespace))
 
 
-async def test_offers_what_its_repository_offers(service: UserService) -> None:
+async def test_offers_the_operations_of_its_repository(service: UserService) -> None:
     user = await service.create({"name": "a"})
     await service.create({"name": "b"})
 
@@ -30,12 +30,12 @@ async def test_offers_what_its_repository_offers(service: UserService) -> None:
     assert await service.delete_all() == 1
 
 
-async def test_what_does_not_exist_is_not_found(service: UserService) -> None:
+async def test_raises_not_found_for_an_unknown_id(service: UserService) -> None:
     with pytest.raises(NotFoundError):
         await service.get(1)
 
 
-async def test_a_transaction_is_that_of_the_repository(service: UserService) -> None:
+async def test_rolls_back_its_transaction_on_an_error(service: UserService) -> None:
     with pytest.raises(NotFoundError):
         async with service.transaction():
             await service.create({"name": "a"})

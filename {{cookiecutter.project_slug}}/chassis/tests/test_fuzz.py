@@ -1,6 +1,7 @@
-"""Requests that Schemathesis makes up from the OpenAPI document, to a real server: every answer must be documented.
+"""Schemathesis generates requests from the OpenAPI document for a real server; every answer must be documented.
 
-Few requests and always the same ones, unless FUZZ_EXAMPLES says how many for each operation (`make fuzz`).
+By default it generates a few requests, always the same ones. FUZZ_EXAMPLES sets their number for each operation
+(`make fuzz`).
 """
 
 import os
@@ -21,14 +22,14 @@ from chassis.config import ROOT
 from chassis.persistence.database import Database
 
 EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "")
-SWITCH = "/v1/service-context"
+MAINTENANCE_PATH = "/v1/service-context"
 TOKEN = "a-token-of-this-test"
-TO_START = 60.0  # seconds
+START_TIMEOUT = 60.0  # seconds
 
 
 @pytest.fixture(name="url")
 def _url(database: Database, database_url: URL) -> Iterator[str]:
-    """Where a service as in production answers, on an empty database; it must not log an error."""
+    """The URL of a service that runs as in production, on an empty database; it must not log an error."""
     uri = database_url.render_as_string(hide_password=False)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
@@ -39,7 +40,7 @@ def _url(database: Database, database_url: URL) -> Iterator[str]:
         environment = {**os.environ, **settings, "SQLALCHEMY_DATABASE_URI": uri}
         with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=log) as process:
             try:
-                _wait_for(f"http://{address}/health/ready", process)
+                _wait_until_ready(f"http://{address}/health/ready", process)
                 yield f"http://{address}"
             finally:
                 process.terminate()
@@ -49,15 +50,17 @@ def _url(database: Database, database_url: URL) -> Iterator[str]:
     assert errors == []
 
 
-def test_every_answer_is_documented(url: str, tmp_path: Path) -> None:
-    """The switch comes last and alone: on, it makes a 503 of every other answer."""
+def test_documents_every_answer(url: str, tmp_path: Path) -> None:
+    """The maintenance window comes last, because every other path answers 503 while it is active."""
     settings = {"MAINTENANCE_TOKEN": TOKEN, "NO_PROXY": "127.0.0.1", "HYPOTHESIS_STORAGE_DIRECTORY": str(tmp_path)}
-    number = ("--max-examples", EXAMPLES) if EXAMPLES else ("--max-examples", "3", "--generation-deterministic")
-    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--no-color", *number]
+    example_options = (
+        ("--max-examples", EXAMPLES) if EXAMPLES else ("--max-examples", "3", "--generation-deterministic")
+    )
+    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--no-color", *example_options]
 
     for selection in ("--exclude-path", "--include-path"):
         result = subprocess.run(
-            [*command, selection, SWITCH],
+            [*command, selection, MAINTENANCE_PATH],
             cwd=ROOT,
             env={**os.environ, **settings},
             capture_output=True,
@@ -68,12 +71,12 @@ def test_every_answer_is_documented(url: str, tmp_path: Path) -> None:
         assert result.returncode == 0, result.stdout + result.stderr
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     opener = build_opener(ProxyHandler({}))
-    deadline = time.monotonic() + TO_START
+    deadline = time.monotonic() + START_TIMEOUT
     while True:
         try:
-            opener.open(url, timeout=TO_START).close()
+            opener.open(url, timeout=START_TIMEOUT).close()
         except (URLError, ConnectionError):
             if time.monotonic() > deadline or process.poll() is not None:
                 raise
