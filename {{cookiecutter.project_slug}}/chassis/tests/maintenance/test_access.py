@@ -1,40 +1,39 @@
 import pytest
 
 from chassis.domain.exceptions import ForbiddenError, UnauthenticatedError
-from chassis.maintenance import access as maintenance_access
 from chassis.maintenance.access import MaintenanceAccess
 
 TOKEN = "a-token-of-some-length"
 
 
-def test_the_token_lets_in() -> None:
+def test_accepts_the_token() -> None:
     MaintenanceAccess(TOKEN, allow_without_token=False).check(TOKEN)
 
 
 @pytest.mark.parametrize("token", [None, "", f"{TOKEN}x", "é"])
-def test_anything_else_does_not(token: str | None) -> None:
+def test_refuses_a_wrong_or_missing_token(token: str | None) -> None:
     with pytest.raises(UnauthenticatedError):
         MaintenanceAccess(TOKEN, allow_without_token=True).check(token)
 
 
-def test_without_a_token_anybody_gets_in_where_developers_work() -> None:
+def test_accepts_anybody_if_no_token_is_set_and_none_is_required() -> None:
     MaintenanceAccess(None, allow_without_token=True).check("")
 
 
-def test_without_a_token_nobody_gets_in_elsewhere() -> None:
+def test_refuses_everybody_if_no_token_is_set_but_one_is_required() -> None:
     with pytest.raises(ForbiddenError, match="MAINTENANCE_TOKEN"):
         MaintenanceAccess(None, allow_without_token=False).check("")
 
 
-def test_a_wrong_token_takes_as_long_as_the_right_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    compared: list[tuple[bytes, bytes]] = []
+def test_compares_the_whole_token_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    comparisons: list[tuple[bytes, bytes]] = []
 
-    def compare(given: bytes, expected: bytes) -> bool:
-        compared.append((given, expected))
+    def compare(value: bytes, expected: bytes) -> bool:
+        comparisons.append((value, expected))
         return True
 
-    monkeypatch.setattr(maintenance_access, "compare_digest", compare)
+    monkeypatch.setattr("chassis.maintenance.access.compare_digest", compare)
 
     MaintenanceAccess(TOKEN, allow_without_token=False).check("x")
 
-    assert compared == [(b"x", TOKEN.encode())]
+    assert comparisons == [(b"x", TOKEN.encode())]

@@ -1,4 +1,4 @@
-"""Commands of the maintenance window; no worker runs."""
+"""The commands of the maintenance window, without a running worker."""
 
 import asyncio
 import os
@@ -10,17 +10,18 @@ from unittest.mock import Mock
 import pytest
 from click.testing import CliRunner, Result
 from quart import Quart
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 
 from chassis.config import ChassisConfig
 from chassis.dependency_container import ChassisContainer
 from chassis.maintenance import drain
 from chassis.maintenance.commands import operator_name, register_maintenance_commands
 from chassis.persistence.database import Database
-from chassis.tests.command_line import UNREACHABLE, db
+from chassis.persistence.model import ModelExtension
+from chassis.tests.command_line import UNREACHABLE
 
-POLL = 0.1  # seconds
-CHANGE = """
+POLL_SECONDS = 0.1
+CHANGE_SCRIPT = """
 import asyncio, asyncpg
 
 async def change():
@@ -34,19 +35,27 @@ asyncio.run(change())
 
 def _run(config: ChassisConfig, *arguments: str) -> Result:
     app = Quart("commands")
-    settings = {"MAINTENANCE_POLL_SECONDS": POLL, "SERVICE_NAME": "commands"}
+    settings = {"MAINTENANCE_POLL_SECONDS": POLL_SECONDS, "SERVICE_NAME": "commands"}
     container = ChassisContainer(config=config.model_copy(update=settings))
     register_maintenance_commands(app, container.window_operator)
     return CliRunner().invoke(app.cli, arguments)
+
+
+async def _create_service_context_table(url: URL) -> None:
+    """Create the one table that the commands need; the migrations of a service may not run on SQLite."""
+    database = Database(url)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(ModelExtension.metadata.tables["service_context"].create)
+    await database.close()
 
 
 def _is_active(config: ChassisConfig) -> bool:
     return _run(config, "maintenance_status").stdout.startswith("Maintenance mode is active")
 
 
-@pytest.fixture(name="_at_once", autouse=True)
-def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No worker runs that would have to close."""
+@pytest.fixture(autouse=True)
+def _shorten_drain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A drain need not wait until workers without a connection have closed their gates, because no worker runs."""
     monkeypatch.setattr(drain, "READ_TIMEOUT", 0)
 
 
@@ -66,7 +75,7 @@ def _unreachable(config: ChassisConfig) -> ChassisConfig:
         (["with_maintenance_mode", "--wait", "true"], "No such option"),
     ],
 )
-def test_refuses_wrong_usage_before_it_asks_the_database(
+def test_refuses_wrong_usage_before_it_connects_to_the_database(
     unreachable: ChassisConfig, arguments: list[str], reason: str
 ) -> None:
     result = _run(unreachable, *arguments)
@@ -75,7 +84,7 @@ def test_refuses_wrong_usage_before_it_asks_the_database(
     assert reason in result.stderr
 
 
-def test_runs_nothing_when_the_database_cannot_be_reached(unreachable: ChassisConfig) -> None:
+def test_runs_no_command_if_the_database_is_unreachable(unreachable: ChassisConfig) -> None:
     result = _run(unreachable, "with_maintenance_mode", "true")
 
     assert (result.exit_code, result.stdout) == (1, "")
@@ -83,7 +92,7 @@ def test_runs_nothing_when_the_database_cannot_be_reached(unreachable: ChassisCo
 
 
 @pytest.mark.usefixtures("database")
-def test_opens_after_a_command_that_succeeded(config: ChassisConfig) -> None:
+def test_deactivates_the_window_after_a_successful_command(config: ChassisConfig) -> None:
     result = _run(config, "with_maintenance_mode", "--message", "Soon", sys.executable, "-c", "")
 
     assert (result.exit_code, _is_active(config)) == (0, False)
@@ -95,7 +104,9 @@ def test_opens_after_a_command_that_succeeded(config: ChassisConfig) -> None:
 
 @pytest.mark.usefixtures("database")
 @pytest.mark.parametrize(("script", "code"), [("raise SystemExit(5)", 5), ("import os; os.kill(os.getpid(), 9)", 137)])
-def test_passes_the_exit_code_on_and_stays_closed(config: ChassisConfig, script: str, code: int) -> None:
+def test_returns_the_exit_code_of_a_failed_command_and_keeps_the_window_active(
+    config: ChassisConfig, script: str, code: int
+) -> None:
     result = _run(config, "with_maintenance_mode", "--", sys.executable, "-c", script)
 
     assert (result.exit_code, _is_active(config)) == (code, True)
@@ -103,7 +114,7 @@ def test_passes_the_exit_code_on_and_stays_closed(config: ChassisConfig, script:
 
 
 @pytest.mark.usefixtures("database")
-def test_leaves_closed_what_was_closed_before(config: ChassisConfig) -> None:
+def test_keeps_a_window_active_that_was_active_before(config: ChassisConfig) -> None:
     _run(config, "activate_maintenance_mode", "--by", "somebody")
 
     result = _run(config, "with_maintenance_mode", sys.executable, "-c", "")
@@ -113,45 +124,48 @@ def test_leaves_closed_what_was_closed_before(config: ChassisConfig) -> None:
 
 
 @pytest.mark.usefixtures("database")
-def test_leaves_closed_what_somebody_has_changed_meanwhile(config: ChassisConfig) -> None:
+def test_keeps_the_window_active_if_somebody_changed_it_meanwhile(config: ChassisConfig) -> None:
     url = config.SQLALCHEMY_DATABASE_URI.set(drivername="postgresql").render_as_string(hide_password=False)
 
-    result = _run(config, "with_maintenance_mode", "--", sys.executable, "-c", CHANGE.format(url=url))
+    result = _run(config, "with_maintenance_mode", "--", sys.executable, "-c", CHANGE_SCRIPT.format(url=url))
 
     assert (result.exit_code, _is_active(config)) == (0, True)
     assert "Somebody has changed the window meanwhile. The window stays active: " in result.stderr
 
 
 @pytest.mark.usefixtures("database")
-def test_leaves_closed_what_another_such_command_has_joined(
+def test_keeps_the_window_active_if_another_such_command_joined_it(
     config: ChassisConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = config.SQLALCHEMY_DATABASE_URI.render_as_string(hide_password=False)
     monkeypatch.setenv("SQLALCHEMY_DATABASE_URI", url)
-    monkeypatch.setenv("MAINTENANCE_POLL_SECONDS", str(POLL))
-    nothing = [sys.executable, "-c", ""]
-    other = [sys.executable, "-m", "quart", "--app", "src/app", "with_maintenance_mode", "--", *nothing]
+    monkeypatch.setenv("MAINTENANCE_POLL_SECONDS", str(POLL_SECONDS))
+    do_nothing = [sys.executable, "-c", ""]
+    quart = [sys.executable, "-m", "quart", "--app", "chassis.tests.sample.app"]
 
-    result = _run(config, "with_maintenance_mode", "--", *other)
+    result = _run(config, "with_maintenance_mode", "--", *quart, "with_maintenance_mode", "--", *do_nothing)
 
     assert (result.exit_code, _is_active(config)) == (0, True)
     assert "Somebody has changed the window meanwhile. The window stays active: " in result.stderr
 
 
-async def test_of_two_that_close_at_once_none_opens(config: ChassisConfig, database: Database) -> None:
+async def test_keeps_the_window_active_if_two_commands_activate_it_at_once(
+    config: ChassisConfig, database: Database
+) -> None:
     operators = [ChassisContainer(config=config, database=database).window_operator() for _ in range(2)]
-    on = {"maintenance": True}
+    activation = {"maintenance": True}
 
-    switched = await asyncio.gather(*(operator.switch(on, "test", force=True) for operator in operators))
-    for operator, (before, own) in zip(operators, switched, strict=True):
-        await operator.end_own_window(before, own, by="test")
+    changes = await asyncio.gather(*(operator.switch(activation, "test", force=True) for operator in operators))
+    for operator, (before, after) in zip(operators, changes, strict=True):
+        await operator.end_own_window(before, after, by="test")
 
     assert (await operators[0].read()).maintenance
 
 
-def test_on_sqlite_a_drain_is_not_verified(config: ChassisConfig, tmp_path: Path) -> None:
+def test_does_not_verify_a_drain_on_sqlite(config: ChassisConfig, tmp_path: Path) -> None:
+    pytest.importorskip("aiosqlite")
     url = make_url(f"sqlite+aiosqlite:///{tmp_path / 'database'}")
-    assert db(url, "upgrade").code == 0
+    asyncio.run(_create_service_context_table(url))
 
     result = _run(config.model_copy(update={"SQLALCHEMY_DATABASE_URI": url}), "activate_maintenance_mode", "--wait")
 
@@ -160,24 +174,30 @@ def test_on_sqlite_a_drain_is_not_verified(config: ChassisConfig, tmp_path: Path
 
 
 @pytest.mark.parametrize("error", [KeyError("uid not found: 10001"), OSError("No username set in the environment")])
-def test_who_has_no_name_is_known_by_a_number(
-    error: Exception, config: ChassisConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As in a container; the error is that of Python up to 3.12, and from 3.13 on."""
+def test_names_an_operator_without_a_user_name_by_the_uid(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user of a container may have no name; Python raises KeyError up to 3.12 and OSError from 3.13."""
     monkeypatch.setattr("getpass.getuser", Mock(side_effect=error))
 
     assert operator_name() == f"uid {os.getuid()}@{socket.gethostname()}"
 
 
 @pytest.mark.parametrize("duration", ["0m", "9999999999d", "99999999d", f"{'9' * 5000}s", "soon"])
-def test_what_is_no_duration_is_wrong_usage(duration: str, config: ChassisConfig) -> None:
+def test_refuses_an_invalid_duration(duration: str, config: ChassisConfig) -> None:
     result = _run(config, "activate_maintenance_mode", "--duration", duration)
 
     assert result.exit_code == 2
     assert "is not a duration, expected for instance 30m, 1h30m or 2d" in result.stderr
 
 
-def test_a_message_that_is_too_long_is_named(config: ChassisConfig) -> None:
+@pytest.mark.parametrize("time", ["soon", "2030-01-01T00:00:00", "2030-01-32T00:00:00Z"])
+def test_refuses_an_invalid_time(time: str, config: ChassisConfig) -> None:
+    result = _run(config, "activate_maintenance_mode", "--until", time)
+
+    assert result.exit_code == 2
+    assert "is not a time with an offset, expected for instance 2026-01-31T22:00:00Z" in result.stderr
+
+
+def test_names_the_message_if_it_is_too_long(config: ChassisConfig) -> None:
     result = _run(config, "activate_maintenance_mode", "--message", "a" * 501)
 
     assert (result.exit_code, result.stderr) == (1, "Error: message: must have at most 500 characters\n")

@@ -1,4 +1,4 @@
-"""What closed workers say about themselves, and how a drain is waited for."""
+"""Workers report their requests in flight in their names, and a drain waits for them."""
 
 import asyncio
 import os
@@ -19,8 +19,8 @@ from chassis.maintenance.watcher import ServiceContextWatcher
 from chassis.maintenance.worker_name import Worker, closed_gate_name, open_gate_name, parse_worker_name
 from chassis.persistence.database import Database
 
-ON = {"maintenance": True, "since": datetime(2026, 1, 31, tzinfo=UTC)}
-OFF = {"maintenance": False, "message": None, "expected_end": None, "since": None}
+ACTIVATION = {"maintenance": True, "since": datetime(2026, 1, 31, tzinfo=UTC)}
+DEACTIVATION = {"maintenance": False, "message": None, "expected_end": None, "since": None}
 SERVICE = "drain of the tests"
 SETTLING = 0.4  # seconds
 NAMES = (
@@ -29,7 +29,7 @@ NAMES = (
 )
 
 
-class InFlight:
+class Counter:
     def __init__(self, count: int) -> None:
         self.count = count
 
@@ -38,24 +38,25 @@ class InFlight:
 
 
 @asynccontextmanager
-async def _worker(database: Database, in_flight: InFlight, service: str = SERVICE) -> AsyncIterator[None]:
-    own = Database(database.engine.url, replace(PATIENT, application_name=service))
-    state = MaintenanceState(own.close)
-    async with ServiceContextWatcher(own, SQLServiceContextStore(own), state, poll_seconds=60).running(in_flight):
+async def _run_worker(database: Database, in_flight: Counter, service: str = SERVICE) -> AsyncIterator[None]:
+    worker_database = Database(database.engine.url, replace(PATIENT, application_name=service))
+    state = MaintenanceState(worker_database.close)
+    store = SQLServiceContextStore(worker_database)
+    async with ServiceContextWatcher(worker_database, store, state, poll_seconds=60).running(in_flight):
         yield
-    await own.close()
+    await worker_database.close()
 
 
 @asynccontextmanager
-async def _drain(database: Database) -> AsyncIterator[MaintenanceDrain]:
-    own = Database(database.engine.url, replace(PATIENT, application_name=SERVICE))
-    drain = MaintenanceDrain(own, SQLServiceContextStore(own), poll_seconds=60)
+async def _create_drain(database: Database) -> AsyncIterator[MaintenanceDrain]:
+    operator_database = Database(database.engine.url, replace(PATIENT, application_name=SERVICE))
+    drain = MaintenanceDrain(operator_database, SQLServiceContextStore(operator_database), poll_seconds=60)
     drain.settling = SETTLING
     yield drain
-    await own.close()
+    await operator_database.close()
 
 
-async def _until_names_are(expected: list[str], database: Database) -> None:
+async def _wait_for_names(expected: list[str], database: Database) -> None:
     names: list[str] = []
     try:
         async with asyncio.timeout(30):
@@ -67,16 +68,16 @@ async def _until_names_are(expected: list[str], database: Database) -> None:
         assert names == expected
 
 
-def _ignored(_look: DrainStatus) -> None: ...
+def _ignore(_status: DrainStatus) -> None: ...
 
 
 @pytest.fixture(name="store")
 async def _store(database: Database) -> SQLServiceContextStore:
-    await _until_names_are([], database)  # workers of the test before
+    await _wait_for_names([], database)  # workers of the previous test
     return SQLServiceContextStore(database)
 
 
-def test_a_name_says_version_count_and_place() -> None:
+def test_a_worker_name_holds_version_count_and_place() -> None:
     name = closed_gate_name("service", 12, 3)
 
     assert name.startswith("service gate v12 draining 3 ")
@@ -88,7 +89,7 @@ def test_a_name_says_version_count_and_place() -> None:
 @pytest.mark.parametrize(
     "service", ["service", "s", "a-service-with-a-name-that-is-too-long-for-postgresql" * 2, "Ä%_\\.*é"]
 )
-def test_a_name_fits_and_what_is_parsed_is_complete(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_name_of_63_bytes_holds_all_numbers(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: "deployment-" * 10 + "pod")
 
     name = closed_gate_name(service, 12345678, 87654321)
@@ -101,134 +102,136 @@ def test_a_name_fits_and_what_is_parsed_is_complete(service: str, monkeypatch: p
 
 
 @pytest.mark.parametrize("name", ["service", "services gate", "service gateway", "my service gate", "service gate v1"])
-def test_the_name_of_somebody_else_is_not_parsed(name: str) -> None:
+def test_ignores_the_name_of_another_program(name: str) -> None:
     assert parse_worker_name(name, "service") is None
 
 
-async def test_a_worker_tells_what_is_in_flight_while_it_is_closed(
+async def test_a_worker_reports_its_requests_in_flight_while_its_gate_is_closed(
     database: Database, store: SQLServiceContextStore
 ) -> None:
-    in_flight = InFlight(3)
-    async with _worker(database, in_flight):
-        await _until_names_are([f"{SERVICE} gate"], database)
-        version = (await store.write(ON, by="test")).version
-        await _until_names_are([closed_gate_name(SERVICE, version, 3)], database)
+    in_flight = Counter(3)
+    async with _run_worker(database, in_flight):
+        await _wait_for_names([f"{SERVICE} gate"], database)
+        version = (await store.write(ACTIVATION, by="test")).version
+        await _wait_for_names([closed_gate_name(SERVICE, version, 3)], database)
 
         in_flight.count = 0
-        await _until_names_are([closed_gate_name(SERVICE, version, 0)], database)
+        await _wait_for_names([closed_gate_name(SERVICE, version, 0)], database)
 
-        await store.write(OFF, by="test")
-        await _until_names_are([f"{SERVICE} gate"], database)
-    await _until_names_are([], database)
+        await store.write(DEACTIVATION, by="test")
+        await _wait_for_names([f"{SERVICE} gate"], database)
+    await _wait_for_names([], database)
 
 
 async def test_a_drain_waits_for_all_workers_of_its_service(database: Database, store: SQLServiceContextStore) -> None:
-    busy, looks = InFlight(2), list[DrainStatus]()
+    busy, statuses = Counter(2), list[DrainStatus]()
     async with (
-        _worker(database, InFlight(0)),
-        _worker(database, busy),
-        _worker(database, InFlight(7), "somebody else"),
-        _drain(database) as drain,
+        _run_worker(database, Counter(0)),
+        _run_worker(database, busy),
+        _run_worker(database, Counter(7), "another service"),
+        _create_drain(database) as drain,
     ):
-        await store.write(ON, by="test")
-        waiting = asyncio.create_task(drain.wait(60, looks.append))
+        await store.write(ACTIVATION, by="test")
+        waiting = asyncio.create_task(drain.wait(60, statuses.append))
         async with asyncio.timeout(30):
-            while "1 of 2 workers draining (2 in flight)" not in map(str, looks):
+            while "1 of 2 workers draining (2 in flight)" not in map(str, statuses):
                 await asyncio.sleep(0.01)
         await asyncio.sleep(3 * SETTLING)
         assert not waiting.done()
         busy.count = 0
-        look = await waiting
+        status = await waiting
 
-    assert (look.is_quiet, look.workers) == (True, 2)
+    assert (status.is_quiet, status.workers) == (True, 2)
 
 
-async def test_a_worker_that_is_out_of_sight_for_a_moment_is_not_quiet(database: Database) -> None:
-    """It lost its connection, with what it has in flight, and has a new one later."""
+async def test_a_drain_waits_for_a_worker_that_disappears_for_a_moment(database: Database) -> None:
+    """The worker has lost its connection while it has requests in flight, and reconnects later."""
 
-    class Scripted(MaintenanceDrain):
+    class ScriptedDrain(MaintenanceDrain):
         async def _read_status(self) -> DrainStatus:
-            return next(looks)
+            return next(script)
 
     busy = DrainStatus(active=True, workers=1, draining=[Worker(1, 2, "host/42")])
     quiet = DrainStatus(active=True, workers=0, draining=[])
-    looks = iter([*[busy] * 3, quiet, busy, *[quiet] * 1000])
-    told = list[DrainStatus]()
-    drain = Scripted(database, SQLServiceContextStore(database), poll_seconds=60)
+    script = iter([*[busy] * 3, quiet, busy, *[quiet] * 1000])
+    reports = list[DrainStatus]()
+    drain = ScriptedDrain(database, SQLServiceContextStore(database), poll_seconds=60)
     drain.settling = SETTLING
 
-    await drain.wait(60, told.append)
+    await drain.wait(60, reports.append)
 
-    assert told[:5] == [*[busy] * 3, quiet, busy]
-
-
-async def test_a_drain_ends_when_time_is_over(database: Database, store: SQLServiceContextStore) -> None:
-    async with _worker(database, InFlight(5)), _drain(database) as drain:
-        version = (await store.write(ON, by="test")).version
-        await _until_names_are([closed_gate_name(SERVICE, version, 5)], database)
-        look = await drain.wait(0.5, _ignored)
-
-    assert (look.is_quiet, look.active, look.workers) == (False, True, 1)
-    assert [worker.place.endswith(f"/{os.getpid()}") for worker in look.draining] == [True]
+    assert reports[:5] == [*[busy] * 3, quiet, busy]
 
 
-async def test_what_was_said_about_an_earlier_window_does_not_count(
+async def test_a_drain_ends_at_its_timeout(database: Database, store: SQLServiceContextStore) -> None:
+    async with _run_worker(database, Counter(5)), _create_drain(database) as drain:
+        version = (await store.write(ACTIVATION, by="test")).version
+        await _wait_for_names([closed_gate_name(SERVICE, version, 5)], database)
+        status = await drain.wait(0.5, _ignore)
+
+    assert (status.is_quiet, status.active, status.workers) == (False, True, 1)
+    assert [worker.place.endswith(f"/{os.getpid()}") for worker in status.draining] == [True]
+
+
+async def test_a_drain_ignores_reports_about_an_earlier_window(
     database: Database, store: SQLServiceContextStore
 ) -> None:
-    version = (await store.write(ON, by="test")).version
-    async with database.engine.connect() as late, _drain(database) as drain:  # a worker that has not followed yet
+    version = (await store.write(ACTIVATION, by="test")).version
+    async with database.engine.connect() as worker, _create_drain(database) as drain:
         name = closed_gate_name(SERVICE, version, 0)
-        await late.execute(text("SELECT set_config('application_name', :name, false)"), {"name": name})
-        drained = await drain.wait(0, _ignored)
-        await store.write(OFF, by="test")
-        await store.write(ON, by="test")
-        look = await drain.wait(0, _ignored)
-        await late.execute(text("SELECT set_config('application_name', 'test', false)"))
+        await worker.execute(text("SELECT set_config('application_name', :name, false)"), {"name": name})
+        first_status = await drain.wait(0, _ignore)
+        await store.write(DEACTIVATION, by="test")
+        await store.write(ACTIVATION, by="test")  # the worker has not noticed it yet
+        status = await drain.wait(0, _ignore)
+        await worker.execute(text("SELECT set_config('application_name', 'test', false)"))
 
-    assert drained.is_quiet
-    assert (look.is_quiet, len(look.draining)) == (False, 1)
-
-
-async def test_a_worker_that_has_said_nothing_is_not_quiet(database: Database, store: SQLServiceContextStore) -> None:
-    await store.write(ON, by="test")
-    async with database.engine.connect() as connecting, _drain(database) as drain:
-        await connecting.execute(text(f"SELECT set_config('application_name', '{SERVICE} gate', false)"))
-        look = await drain.wait(0, _ignored)
-        await connecting.execute(text("SELECT set_config('application_name', 'test', false)"))
-
-    assert not look.is_quiet
+    assert first_status.is_quiet
+    assert (status.is_quiet, len(status.draining)) == (False, 1)
 
 
-async def test_a_drain_takes_as_long_as_a_worker_without_its_connection_needs_to_close(
+async def test_a_worker_that_has_not_reported_is_not_quiet(database: Database, store: SQLServiceContextStore) -> None:
+    await store.write(ACTIVATION, by="test")
+    async with database.engine.connect() as worker, _create_drain(database) as drain:
+        await worker.execute(text(f"SELECT set_config('application_name', '{SERVICE} gate', false)"))
+        status = await drain.wait(0, _ignore)
+        await worker.execute(text("SELECT set_config('application_name', 'test', false)"))
+
+    assert not status.is_quiet
+
+
+async def test_a_drain_waits_until_workers_without_a_connection_have_closed_their_gates(
     database: Database, store: SQLServiceContextStore
 ) -> None:
-    await store.write(ON, by="test")
+    await store.write(ACTIVATION, by="test")
     clock = asyncio.get_running_loop().time
-    async with _drain(database) as drain:
+    async with _create_drain(database) as drain:
         began = clock()
-        look = await drain.wait(0, _ignored)
-        took = clock() - began
+        status = await drain.wait(0, _ignore)
+        duration = clock() - began
 
-    assert (look.is_quiet, look.workers) == (True, 0)
-    assert took >= SETTLING
+    assert (status.is_quiet, status.workers) == (True, 0)
+    assert duration >= SETTLING
 
 
-async def test_a_drain_ends_when_somebody_opens_the_window(database: Database, store: SQLServiceContextStore) -> None:
-    await store.write(ON, by="test")
-    async with _worker(database, InFlight(1)), _drain(database) as drain:
-        waiting = asyncio.create_task(drain.wait(60, _ignored))
+async def test_a_drain_ends_when_somebody_deactivates_the_window(
+    database: Database, store: SQLServiceContextStore
+) -> None:
+    await store.write(ACTIVATION, by="test")
+    async with _run_worker(database, Counter(1)), _create_drain(database) as drain:
+        waiting = asyncio.create_task(drain.wait(60, _ignore))
         await asyncio.sleep(0.3)
-        await store.write(OFF, by="test")
-        look = await waiting
+        await store.write(DEACTIVATION, by="test")
+        status = await waiting
 
-    assert (look.active, look.is_quiet) == (False, False)
+    assert (status.active, status.is_quiet) == (False, False)
 
 
 @pytest.mark.parametrize(
     ("url", "verifiable"),
     [("postgresql+asyncpg://host/database", True), ("postgresql+asyncpg://host/database?pgbouncer=true", False)],
 )
-def test_through_pgbouncer_nothing_can_be_verified(url: str, verifiable: bool) -> None:
+def test_a_drain_cannot_be_verified_behind_pgbouncer(url: str, verifiable: bool) -> None:
     database = Database(make_url(url))
     drain = MaintenanceDrain(database, SQLServiceContextStore(database), poll_seconds=2)
 

@@ -15,7 +15,7 @@ from chassis.maintenance.state import MaintenanceState
 
 
 class Application:
-    """Remembers what it was asked, and may wait."""
+    """Records the kinds of connections that it serves; a test may clear `proceed` to hold them up."""
 
     def __init__(self) -> None:
         self.served: list[str] = []
@@ -40,12 +40,12 @@ class Application:
             await send({"type": "websocket.close", "code": 1000})
 
 
-async def _nothing() -> None: ...
+async def _do_nothing() -> None: ...
 
 
 @pytest.fixture(name="state")
 def _state() -> MaintenanceState:
-    return MaintenanceState(_nothing)
+    return MaintenanceState(_do_nothing)
 
 
 @pytest.fixture(name="application")
@@ -67,14 +67,14 @@ def _scope(kind: str = "http", path: str = "/", **more: Any) -> Scope:
     return {"type": kind, "path": path, "headers": [], "method": "GET", **more}
 
 
-def _received(*messages: Message) -> Receive:
+def _create_receive(*messages: Message) -> Receive:
     queue: asyncio.Queue[Message] = asyncio.Queue()
     for message in messages:
         queue.put_nowait(message)
     return queue.get
 
 
-def _collected() -> tuple[list[Message], Callable[[Message], Awaitable[None]]]:
+def _collect_messages() -> tuple[list[Message], Callable[[Message], Awaitable[None]]]:
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -83,12 +83,12 @@ def _collected() -> tuple[list[Message], Callable[[Message], Awaitable[None]]]:
     return sent, send
 
 
-async def test_lets_pass_while_open_and_counts(
+async def test_passes_and_counts_requests_while_open(
     gate: MaintenanceGate, application: Application, in_flight: InFlight
 ) -> None:
     application.proceed.clear()
-    sent, send = _collected()
-    request = asyncio.create_task(gate(_scope(), _received(), send))
+    sent, send = _collect_messages()
+    request = asyncio.create_task(gate(_scope(), _create_receive(), send))
     await asyncio.sleep(0)
 
     assert in_flight.count == 1
@@ -97,22 +97,24 @@ async def test_lets_pass_while_open_and_counts(
     assert (in_flight.count, application.served, sent) == (0, ["http"], [])
 
 
-async def test_a_request_that_fails_is_no_longer_counted(state: MaintenanceState, in_flight: InFlight) -> None:
-    async def failing(_scope: Scope, _receive: Receive, _send: Send) -> None:
+async def test_stops_counting_a_request_that_fails(state: MaintenanceState, in_flight: InFlight) -> None:
+    async def fail(_scope: Scope, _receive: Receive, _send: Send) -> None:
         raise RuntimeError
 
-    gate = MaintenanceGate(failing, state, in_flight, exempt=[], retry_after=60)
+    gate = MaintenanceGate(fail, state, in_flight, exempt=[], retry_after=60)
     with pytest.raises(RuntimeError):
-        await gate(_scope(), _received(), _collected()[1])
+        await gate(_scope(), _create_receive(), _collect_messages()[1])
 
     assert in_flight.count == 0
 
 
-async def test_refuses_while_closed(gate: MaintenanceGate, application: Application, state: MaintenanceState) -> None:
+async def test_refuses_requests_while_closed(
+    gate: MaintenanceGate, application: Application, state: MaintenanceState
+) -> None:
     await state.apply_change(ServiceContext(maintenance=True, version=1))
-    sent, send = _collected()
+    sent, send = _collect_messages()
 
-    await gate(_scope(), _received(), send)
+    await gate(_scope(), _create_receive(), send)
 
     assert application.served == []
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
@@ -120,27 +122,29 @@ async def test_refuses_while_closed(gate: MaintenanceGate, application: Applicat
 
 
 @pytest.mark.parametrize(("hours", "seconds"), [(2, 3600), (0.5, 1800), (0, 7200), (-1, 7200), (None, 7200)])
-async def test_says_when_to_come_back(
+async def test_sends_the_remaining_time_as_retry_after(
     hours: float | None, seconds: int, application: Application, state: MaintenanceState
 ) -> None:
-    """What takes longer than planned is no reason for all clients to come each second."""
+    """After the expected end the default applies, so that clients do not come back every second."""
     gate = MaintenanceGate(application, state, InFlight(), exempt=[], retry_after=7200)
     end = None if hours is None else datetime.now(UTC) + timedelta(hours=hours)
     await state.apply_change(ServiceContext(maintenance=True, version=1, expected_end=end))
-    sent, send = _collected()
+    sent, send = _collect_messages()
 
-    await gate(_scope(), _received(), send)
+    await gate(_scope(), _create_receive(), send)
 
     assert int(dict(sent[0]["headers"])[b"retry-after"]) == pytest.approx(seconds, abs=60)
 
 
-async def test_a_preflight_passes_while_closed_and_nobody_waits_for_it(
+async def test_passes_a_preflight_without_counting_it_while_closed(
     gate: MaintenanceGate, application: Application, state: MaintenanceState, in_flight: InFlight
 ) -> None:
     await state.apply_change(ServiceContext(maintenance=True, version=1))
     application.proceed.clear()
     headers = [(b"access-control-request-method", b"GET")]
-    preflight = asyncio.create_task(gate(_scope(method="OPTIONS", headers=headers), _received(), _collected()[1]))
+    preflight = asyncio.create_task(
+        gate(_scope(method="OPTIONS", headers=headers), _create_receive(), _collect_messages()[1])
+    )
     await asyncio.sleep(0)
 
     assert (application.served, in_flight.count) == (["http"], 0)
@@ -148,21 +152,21 @@ async def test_a_preflight_passes_while_closed_and_nobody_waits_for_it(
     await preflight
 
 
-async def test_head_gets_the_same_headers_and_no_body(gate: MaintenanceGate, state: MaintenanceState) -> None:
+async def test_answers_head_with_the_same_headers_and_no_body(gate: MaintenanceGate, state: MaintenanceState) -> None:
     await state.apply_change(ServiceContext(maintenance=True, version=1))
-    get, send_get = _collected()
-    head, send_head = _collected()
+    get, send_get = _collect_messages()
+    head, send_head = _collect_messages()
 
-    await gate(_scope(), _received(), send_get)
-    await gate(_scope(method="HEAD"), _received(), send_head)
+    await gate(_scope(), _create_receive(), send_get)
+    await gate(_scope(method="HEAD"), _create_receive(), send_head)
 
     assert head[0] == get[0]
     assert (get[1]["body"] != b"", head[1]["body"]) == (True, b"")
 
 
-async def test_reads_what_a_client_is_sending_before_it_refuses(gate: MaintenanceGate, state: MaintenanceState) -> None:
+async def test_reads_the_body_before_it_refuses_a_request(gate: MaintenanceGate, state: MaintenanceState) -> None:
     await state.apply_change(ServiceContext(maintenance=True, version=1))
-    sent, send = _collected()
+    sent, send = _collect_messages()
     body: list[Message] = [{"type": "http.request", "body": b"a", "more_body": more} for more in (True, False)]
 
     async def receive() -> Message:
@@ -174,13 +178,13 @@ async def test_reads_what_a_client_is_sending_before_it_refuses(gate: Maintenanc
     assert (body, sent[0]["status"]) == ([], 503)
 
 
-async def test_an_unknown_state_is_refused_without_claiming_a_window(
+async def test_does_not_claim_maintenance_while_the_state_is_unknown(
     gate: MaintenanceGate, state: MaintenanceState
 ) -> None:
     state.start_watching()
-    sent, send = _collected()
+    sent, send = _collect_messages()
 
-    await gate(_scope(), _received(), send)
+    await gate(_scope(), _create_receive(), send)
 
     assert sent[0]["status"] == 503
     assert b"x-maintenance-mode" not in dict(sent[0]["headers"])
@@ -190,7 +194,7 @@ async def test_an_unknown_state_is_refused_without_claiming_a_window(
 @pytest.mark.parametrize(
     ("kind", "path"), [("lifespan", ""), ("http", "/exempt"), ("http", "/exempt/"), ("http", "/root/exempt")]
 )
-async def test_what_is_exempt_passes_while_closed(
+async def test_passes_exempt_paths_and_lifespan_while_closed(
     gate: MaintenanceGate,
     application: Application,
     state: MaintenanceState,
@@ -201,54 +205,54 @@ async def test_what_is_exempt_passes_while_closed(
     await state.apply_change(ServiceContext(maintenance=True, version=1))
     root_path = "/root" if path.startswith("/root") else ""
 
-    await gate(_scope(kind, path, root_path=root_path), _received(), _collected()[1])
+    await gate(_scope(kind, path, root_path=root_path), _create_receive(), _collect_messages()[1])
 
     assert (application.served, in_flight.count) == ([kind], 0)
 
 
-async def test_no_task_is_added_to_a_request(gate: MaintenanceGate, application: Application) -> None:
+async def test_adds_no_task_to_a_request(gate: MaintenanceGate, application: Application) -> None:
     before = asyncio.all_tasks()
-    seen: set[asyncio.Task[Any]] = set()
+    during: set[asyncio.Task[Any]] = set()
 
     async def receive() -> Message:
         return {}
 
-    class Looking(Application):
+    class TaskRecorder(Application):
         async def __call__(self, *_: Any) -> None:
-            seen.update(asyncio.all_tasks())
+            during.update(asyncio.all_tasks())
 
-    gate._app = Looking()
-    await gate(_scope(), receive, _collected()[1])
+    gate._app = TaskRecorder()
+    await gate(_scope(), receive, _collect_messages()[1])
 
-    assert seen == before
+    assert during == before
 
 
-async def test_a_handshake_is_denied_with_a_response(gate: MaintenanceGate, state: MaintenanceState) -> None:
+async def test_denies_a_handshake_with_a_response(gate: MaintenanceGate, state: MaintenanceState) -> None:
     await state.apply_change(ServiceContext(maintenance=True, version=1))
-    sent, send = _collected()
+    sent, send = _collect_messages()
 
-    await gate(_scope("websocket", extensions={"websocket.http.response": {}}), _received(), send)
+    await gate(_scope("websocket", extensions={"websocket.http.response": {}}), _create_receive(), send)
 
     assert [message["type"] for message in sent] == ["websocket.http.response.start", "websocket.http.response.body"]
     assert sent[0]["status"] == 503
 
 
-async def test_a_handshake_is_closed_where_the_server_knows_no_response(
+async def test_closes_a_handshake_if_the_server_cannot_send_a_response(
     gate: MaintenanceGate, state: MaintenanceState
 ) -> None:
     await state.apply_change(ServiceContext(maintenance=True, version=1))
-    sent, send = _collected()
+    sent, send = _collect_messages()
 
-    await gate(_scope("websocket"), _received(), send)
+    await gate(_scope("websocket"), _create_receive(), send)
 
     assert [message["type"] for message in sent] == ["websocket.close"]
 
 
-async def test_a_live_socket_is_closed_and_its_handler_cleans_up(
+async def test_closes_an_open_websocket_and_lets_its_handler_clean_up(
     gate: MaintenanceGate, application: Application, state: MaintenanceState, in_flight: InFlight
 ) -> None:
-    sent, send = _collected()
-    receive = _received({"type": "websocket.connect"}, {"type": "websocket.receive", "text": "a"})
+    sent, send = _collect_messages()
+    receive = _create_receive({"type": "websocket.connect"}, {"type": "websocket.receive", "text": "a"})
     socket = asyncio.create_task(gate(_scope("websocket"), receive, send))
     while len(sent) < 2:
         await asyncio.sleep(0)
@@ -261,24 +265,24 @@ async def test_a_live_socket_is_closed_and_its_handler_cleans_up(
     assert (application.cleaned_up, in_flight.count) == (True, 0)
 
 
-async def test_sockets_are_closed_for_a_restart_and_later_ones_not_let_in(
+async def test_closes_websockets_for_a_restart_and_refuses_new_ones(
     gate: MaintenanceGate, application: Application, in_flight: InFlight
 ) -> None:
     application.proceed.set()
-    sent, send = _collected()
-    receive = _received({"type": "websocket.connect"}, {"type": "websocket.receive", "text": "a"})
+    sent, send = _collect_messages()
+    receive = _create_receive({"type": "websocket.connect"}, {"type": "websocket.receive", "text": "a"})
     socket = asyncio.create_task(gate(_scope("websocket"), receive, send))
     while len(sent) < 2:
         await asyncio.sleep(0)
 
     in_flight.stop_sockets()
     await socket
-    later, send = _collected()
-    await gate(_scope("websocket", extensions={"websocket.http.response": {}}), _received(), send)
+    refusal, send = _collect_messages()
+    await gate(_scope("websocket", extensions={"websocket.http.response": {}}), _create_receive(), send)
 
     assert (sent[-1]["type"], sent[-1]["code"], sent[-1]["reason"]) == ("websocket.close", 1012, "restart")
-    assert (later[0]["type"], later[0]["status"]) == ("websocket.http.response.start", 503)
-    assert dict(later[0]["headers"])[b"retry-after"] == b"1"
-    assert b"x-maintenance-mode" not in dict(later[0]["headers"])
-    assert b"about to stop" in later[1]["body"]
+    assert (refusal[0]["type"], refusal[0]["status"]) == ("websocket.http.response.start", 503)
+    assert dict(refusal[0]["headers"])[b"retry-after"] == b"1"
+    assert b"x-maintenance-mode" not in dict(refusal[0]["headers"])
+    assert b"about to stop" in refusal[1]["body"]
     assert (application.served, in_flight.count) == (["websocket"], 0)

@@ -18,19 +18,21 @@ PATH = "/v1/service-context"
 TOKEN = "a-token-of-some-length"
 
 
-@pytest.fixture(name="window")
-async def _window(app: ChassisApp, client: Client) -> AsyncIterator[Client]:
-    """A client during a maintenance window."""
+during_maintenance = pytest.mark.usefixtures("_active_window")
+
+
+@pytest.fixture(name="_active_window")
+async def __active_window(client: Client) -> AsyncIterator[None]:
     assert (await client.patch(PATH, json={"maintenance": True})).status_code == 200
-    yield client
+    yield
     await client.patch(PATH, json={"maintenance": False})
 
 
-async def _body(client: Client, **data: Any) -> dict[str, Any]:
+async def _change(client: Client, **data: Any) -> dict[str, Any]:
     return dict(await (await client.patch(PATH, json=data)).get_json())
 
 
-async def test_is_open_at_first(client: Client) -> None:
+async def test_is_inactive_at_first(client: Client) -> None:
     response = await client.get(PATH)
 
     assert await response.get_json() == {
@@ -44,11 +46,12 @@ async def test_is_open_at_first(client: Client) -> None:
     assert response.headers["ETag"] == '"0"'
 
 
-async def test_switching_answers_with_the_new_state(window: Client) -> None:
+@during_maintenance
+async def test_answers_a_change_with_the_new_state(client: Client) -> None:
     expected_end = (datetime.now(UTC) + timedelta(hours=1)).replace(microsecond=0)
 
-    changed = await _body(window, message="Back soon", expected_end=expected_end.isoformat())
-    read = await (await window.get(PATH)).get_json()
+    changed = await _change(client, message="Back soon", expected_end=expected_end.isoformat())
+    read = await (await client.get(PATH)).get_json()
 
     assert changed == read
     assert (changed["maintenance"], changed["message"], changed["version"]) == (True, "Back soon", 2)
@@ -56,19 +59,21 @@ async def test_switching_answers_with_the_new_state(window: Client) -> None:
     assert datetime.fromisoformat(changed["since"]) <= datetime.now(UTC)
 
 
-async def test_the_same_change_twice_is_one(window: Client) -> None:
-    first, second = await _body(window, maintenance=True), await _body(window, maintenance=True)
+@during_maintenance
+async def test_ignores_a_change_that_changes_nothing(client: Client) -> None:
+    first, second = await _change(client, maintenance=True), await _change(client, maintenance=True)
 
     assert first == second
 
 
-async def test_null_clears_and_switching_off_clears_all(window: Client) -> None:
-    await _body(window, message="a")
+@during_maintenance
+async def test_clears_a_field_with_null_and_all_fields_on_deactivation(client: Client) -> None:
+    await _change(client, message="a")
 
-    assert (await _body(window, message=None))["message"] is None
-    await _body(window, message="b")
-    off = await _body(window, maintenance=False)
-    assert (off["maintenance"], off["message"], off["since"]) == (False, None, None)
+    assert (await _change(client, message=None))["message"] is None
+    await _change(client, message="b")
+    deactivated = await _change(client, maintenance=False)
+    assert (deactivated["maintenance"], deactivated["message"], deactivated["since"]) == (False, None, None)
 
 
 @pytest.mark.parametrize(
@@ -89,29 +94,30 @@ async def test_null_clears_and_switching_off_clears_all(window: Client) -> None:
         ({"maintenance": True, "since": "2026-01-01T00:00:00Z"}, "since"),
     ],
 )
-async def test_refuses_a_bad_field_by_name(client: Client, body: dict[str, Any], field: str) -> None:
+async def test_names_the_field_that_is_wrong(client: Client, body: dict[str, Any], field: str) -> None:
     response = await client.patch(PATH, json=body)
 
     assert response.status_code == 400
     assert list((await response.get_json(force=True))["error_message"]) == [field]
+    assert not (await (await client.get(PATH)).get_json())["maintenance"]
 
 
-async def test_the_limit_of_the_message_is_documented(client: Client) -> None:
+async def test_documents_the_length_of_the_message(client: Client) -> None:
     document = await (await client.get("/openapi.json")).get_json()
 
     body = document["paths"]["/v1/service-context"]["patch"]["requestBody"]["content"]["application/json"]["schema"]
     assert body["properties"]["message"]["anyOf"][0]["maxLength"] == 500
-    assert not (await (await client.get(PATH)).get_json())["maintenance"]
 
 
-async def test_refuses_what_is_no_json(client: Client) -> None:
+async def test_refuses_a_body_that_is_not_json(client: Client) -> None:
     assert (await client.patch(PATH)).status_code == 400
     response = await client.patch(PATH, data="maintenance=true", headers={"Content-Type": "text/plain"})
     assert response.status_code == 415
 
 
-async def test_everything_else_is_refused(window: Client) -> None:
-    response = await window.get("/v1/anything")
+@during_maintenance
+async def test_refuses_other_requests(client: Client) -> None:
+    response = await client.get("/v1/anything")
 
     problem = json.loads(await response.get_data(as_text=True))
     assert response.status_code == problem["status"] == 503
@@ -123,15 +129,17 @@ async def test_everything_else_is_refused(window: Client) -> None:
     assert problem["since"]
 
 
-async def test_a_refusal_tells_the_message_and_the_end(window: Client) -> None:
-    await _body(window, message="Back soon", expected_end=(datetime.now(UTC) + timedelta(minutes=10)).isoformat())
+@during_maintenance
+async def test_includes_the_message_and_the_end_in_a_refusal(client: Client) -> None:
+    await _change(client, message="Back soon", expected_end=(datetime.now(UTC) + timedelta(minutes=10)).isoformat())
 
-    response = await window.get("/v1/anything")
+    response = await client.get("/v1/anything")
 
     assert 590 <= int(response.headers["Retry-After"]) <= 600
     assert (await response.get_json(force=True))["detail"] == "Back soon"
 
 
+@during_maintenance
 @pytest.mark.parametrize(
     "path",
     [
@@ -150,22 +158,24 @@ async def test_a_refusal_tells_the_message_and_the_end(window: Client) -> None:
         "/docs",
     ],
 )
-async def test_nothing_gets_through_that_looks_exempt(window: Client, path: str) -> None:
-    assert (await window.get(path)).status_code in (404, 503)
-    response = await window.get(path, scope_base={"path": path})
+async def test_refuses_a_path_that_resembles_an_exempt_one(client: Client, path: str) -> None:
+    assert (await client.get(path)).status_code in (404, 503)
+    response = await client.get(path, scope_base={"path": path})
     assert (response.status_code, response.headers.get("X-Maintenance-Mode")) == (503, "1")
 
 
+@during_maintenance
 @pytest.mark.parametrize("path", [PATH, f"{PATH}/", "/health/live", "/health/ready", "/health/ready/"])
-async def test_what_is_exempt_is_reachable(window: Client, path: str) -> None:
-    assert (await window.get(path)).status_code == 200
+async def test_serves_exempt_paths(client: Client, path: str) -> None:
+    assert (await client.get(path)).status_code == 200
 
 
-async def test_ready_reports_the_window(window: Client) -> None:
-    assert (await (await window.get("/health/ready")).get_json())["maintenance"] is True
+@during_maintenance
+async def test_reports_the_window_in_the_readiness_probe(client: Client) -> None:
+    assert (await (await client.get("/health/ready")).get_json())["maintenance"] is True
 
 
-def test_exactly_three_routes_are_exempt(app: ChassisApp) -> None:
+def test_exempts_exactly_three_routes(app: ChassisApp) -> None:
     exempt = {
         rule.rule
         for rule in app.url_map.iter_rules()
@@ -175,14 +185,15 @@ def test_exactly_three_routes_are_exempt(app: ChassisApp) -> None:
     assert exempt == {PATH, "/health/live", "/health/ready"}
 
 
-async def test_answers_from_memory_without_a_database(app: ChassisApp, window: Client) -> None:
-    class Nowhere:
+@during_maintenance
+async def test_answers_from_memory_without_a_database(app: ChassisApp, client: Client) -> None:
+    class UnreachableStore:
         async def read(self) -> None:
             msg = "no database"
             raise UnavailableError(msg)
 
-    with app.container.service_context_store.override(Nowhere()):
-        body = await (await window.get(PATH)).get_json()
+    with app.container.service_context_store.override(UnreachableStore()):
+        body = await (await client.get(PATH)).get_json()
 
     assert (body["maintenance"], body["stale"]) == (True, True)
 
@@ -200,7 +211,7 @@ async def test_answers_from_memory_without_a_database(app: ChassisApp, window: C
         ("development", TOKEN, None, 401),
     ],
 )
-async def test_who_may_switch(
+async def test_checks_the_token_of_a_change(
     app: ChassisApp,
     config: ChassisConfig,
     caplog: pytest.LogCaptureFixture,
@@ -223,14 +234,14 @@ async def test_who_may_switch(
     assert (await other.test_client().get(PATH)).status_code == 200
 
 
-async def test_who_may_is_asked_before_what(app: ChassisApp, config: ChassisConfig) -> None:
+async def test_checks_access_before_it_reads_the_body(app: ChassisApp, config: ChassisConfig) -> None:
     other = create_app(config.model_copy(update={"APP_ENV": "production"}))
     other.container.database.override(app.container.database())
 
     assert (await other.test_client().patch(PATH, json={"maintenance": "nonsense"})).status_code == 403
 
 
-async def test_a_browser_of_an_allowed_origin_can_read_the_refusal(
+async def test_lets_browsers_of_allowed_origins_read_a_refusal(
     app: ChassisApp, config: ChassisConfig, database: Database
 ) -> None:
     other = create_app(config.model_copy(update={"CORS_ORIGINS": ("https://allowed.example",)}))
@@ -251,7 +262,7 @@ async def test_a_browser_of_an_allowed_origin_can_read_the_refusal(
     assert preflight.headers["Access-Control-Allow-Origin"] == "https://allowed.example"
 
 
-async def test_a_storm_of_changes_ends_like_the_row(app: ChassisApp, client: Client) -> None:
+async def test_ends_with_the_state_of_the_row_after_concurrent_changes(app: ChassisApp, client: Client) -> None:
     await asyncio.gather(*(client.patch(PATH, json={"maintenance": bool(number % 2)}) for number in range(50)))
     row = await app.container.service_context_store().read()
     state = app.container.maintenance_state()

@@ -13,7 +13,7 @@ from chassis.maintenance.state import MaintenanceState
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 
 
-class FakeServiceContext(ServiceContextStore):
+class FakeServiceContextStore(ServiceContextStore):
     def __init__(self) -> None:
         self.context = ServiceContext()
         self.available = True
@@ -31,33 +31,33 @@ class FakeServiceContext(ServiceContextStore):
         return self.context
 
 
-async def _nothing() -> None: ...
+async def _do_nothing() -> None: ...
 
 
 @pytest.fixture(name="state")
 def _state() -> MaintenanceState:
-    return MaintenanceState(_nothing)
+    return MaintenanceState(_do_nothing)
 
 
 @pytest.fixture(name="store")
-def _store() -> FakeServiceContext:
-    return FakeServiceContext()
+def _store() -> FakeServiceContextStore:
+    return FakeServiceContextStore()
 
 
 @pytest.fixture(name="service")
-def _service(store: FakeServiceContext, state: MaintenanceState) -> ServiceContextService:
+def _service(store: FakeServiceContextStore, state: MaintenanceState) -> ServiceContextService:
     return ServiceContextService(store, state, clock=lambda: NOW)
 
 
-async def test_this_process_follows_at_once(service: ServiceContextService, state: MaintenanceState) -> None:
+async def test_closes_the_gate_of_this_process_at_once(service: ServiceContextService, state: MaintenanceState) -> None:
     context = await service.change({"maintenance": True}, by="test")
 
     assert (context.maintenance, context.since) == (True, NOW)
     assert state.gate_closed
 
 
-async def test_nothing_changes_without_a_database(
-    service: ServiceContextService, store: FakeServiceContext, state: MaintenanceState
+async def test_changes_nothing_without_a_database(
+    service: ServiceContextService, store: FakeServiceContextStore, state: MaintenanceState
 ) -> None:
     store.available = False
 
@@ -67,8 +67,8 @@ async def test_nothing_changes_without_a_database(
     assert not state.gate_closed
 
 
-async def test_is_read_from_memory_without_a_database(
-    service: ServiceContextService, store: FakeServiceContext
+async def test_returns_the_known_state_as_stale_without_a_database(
+    service: ServiceContextService, store: FakeServiceContextStore
 ) -> None:
     await service.change({"maintenance": True}, by="test")
     store.available = False
@@ -78,6 +78,6 @@ async def test_is_read_from_memory_without_a_database(
     assert (context.maintenance, context.stale) == (True, True)
 
 
-async def test_there_is_nothing_to_say_about_no_window(service: ServiceContextService) -> None:
+async def test_refuses_a_message_without_an_active_window(service: ServiceContextService) -> None:
     with pytest.raises(ValidationError, match="maintenance is off"):
         await service.change({"message": "a"}, by="test")

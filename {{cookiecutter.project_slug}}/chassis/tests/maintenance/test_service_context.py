@@ -23,7 +23,7 @@ LATER = NOW + timedelta(hours=1)
         ),
     ],
 )
-def test_switching_sets_what_belongs_to_it(data: dict[str, Any], values: dict[str, Any]) -> None:
+def test_returns_the_columns_that_a_change_sets(data: dict[str, Any], values: dict[str, Any]) -> None:
     assert values_to_store(data, at=NOW) == values
 
 
@@ -38,7 +38,7 @@ def test_switching_sets_what_belongs_to_it(data: dict[str, Any], values: dict[st
         ({"maintenance": False, "expected_end": LATER}, "expected_end"),
     ],
 )
-def test_refuses_what_makes_no_sense(data: dict[str, Any], field: str) -> None:
+def test_names_the_field_of_an_invalid_change(data: dict[str, Any], field: str) -> None:
     with pytest.raises(ValidationError) as raised:
         values_to_store(data, at=NOW)
 

@@ -5,17 +5,17 @@ import pytest
 from chassis.maintenance.service_context import ServiceContext
 from chassis.maintenance.state import MaintenanceState
 
-OPEN = ServiceContext(version=1)
-CLOSED = ServiceContext(maintenance=True, version=2)
+INACTIVE = ServiceContext(version=1)
+ACTIVE = ServiceContext(maintenance=True, version=2)
 
 
 class Recorder:
-    """Remembers, in order, what the state did."""
+    """Records the events of a state in order."""
 
     def __init__(self, *, open_when_unknown: bool = False) -> None:
         self.events: list[str] = []
         self.state = MaintenanceState(self._before_opening, open_when_unknown=open_when_unknown)
-        self.state.subscribe(lambda: self.events.append("closed" if self.state.gate_closed else "open"))
+        self.state.subscribe(lambda: self.events.append("gate closed" if self.state.gate_closed else "gate open"))
 
     async def _before_opening(self) -> None:
         await asyncio.sleep(0)
@@ -27,16 +27,16 @@ def _recorder() -> Recorder:
     return Recorder()
 
 
-def test_is_open_until_it_is_watched(recorder: Recorder) -> None:
+def test_opens_the_gate_until_the_state_is_watched(recorder: Recorder) -> None:
     assert not recorder.state.gate_closed
 
     recorder.state.start_watching()
 
-    assert recorder.events == ["closed"]
+    assert recorder.events == ["gate closed"]
     assert not recorder.state.known
 
 
-def test_the_start_up_rule_can_be_turned_around() -> None:
+def test_keeps_the_gate_open_while_the_state_is_unknown_if_configured() -> None:
     recorder = Recorder(open_when_unknown=True)
 
     recorder.state.start_watching()
@@ -44,58 +44,58 @@ def test_the_start_up_rule_can_be_turned_around() -> None:
     assert not recorder.state.gate_closed
 
 
-async def test_connections_are_dropped_before_it_opens(recorder: Recorder) -> None:
-    await recorder.state.apply_change(CLOSED)
+async def test_drops_connections_before_the_gate_opens(recorder: Recorder) -> None:
+    await recorder.state.apply_change(ACTIVE)
     await recorder.state.apply_change(ServiceContext(version=3))
 
-    assert recorder.events == ["closed", "connections dropped", "open"]
+    assert recorder.events == ["gate closed", "connections dropped", "gate open"]
 
 
-async def test_connections_are_kept_when_it_was_open(recorder: Recorder) -> None:
-    await recorder.state.apply_change(OPEN)
+async def test_keeps_connections_if_the_gate_was_open(recorder: Recorder) -> None:
+    await recorder.state.apply_change(INACTIVE)
     await recorder.state.apply_change(ServiceContext(version=2))
 
-    assert recorder.events == ["open", "open"]
+    assert recorder.events == ["gate open", "gate open"]
 
 
-async def test_a_read_from_before_a_change_is_discarded(recorder: Recorder) -> None:
-    asked = recorder.state.changes
-    await recorder.state.apply_change(CLOSED)
+async def test_discards_a_read_that_began_before_a_change(recorder: Recorder) -> None:
+    changes = recorder.state.changes
+    await recorder.state.apply_change(ACTIVE)
 
-    assert not await recorder.state.apply_read(OPEN, changes=asked)
+    assert not await recorder.state.apply_read(INACTIVE, changes=changes)
     assert recorder.state.gate_closed
 
 
-async def test_a_read_that_is_overtaken_while_it_opens_is_discarded(recorder: Recorder) -> None:
-    await recorder.state.apply_change(CLOSED)
-    asked = recorder.state.changes
+async def test_discards_a_read_that_a_change_overtakes(recorder: Recorder) -> None:
+    await recorder.state.apply_change(ACTIVE)
+    changes = recorder.state.changes
 
     await asyncio.gather(
         recorder.state.apply_change(ServiceContext(maintenance=True, version=4)),
-        recorder.state.apply_read(ServiceContext(version=3), changes=asked),
+        recorder.state.apply_read(ServiceContext(version=3), changes=changes),
     )
 
     assert recorder.state.gate_closed
 
 
-async def test_an_older_change_does_not_undo_a_newer_one(recorder: Recorder) -> None:
-    await recorder.state.apply_change(CLOSED)
-    await recorder.state.apply_change(OPEN)
+async def test_ignores_a_change_that_is_older_than_the_known_one(recorder: Recorder) -> None:
+    await recorder.state.apply_change(ACTIVE)
+    await recorder.state.apply_change(INACTIVE)
 
     assert recorder.state.gate_closed
 
 
-async def test_a_row_that_disappeared_is_open(recorder: Recorder) -> None:
-    await recorder.state.apply_change(CLOSED)
+async def test_opens_the_gate_if_the_row_disappears(recorder: Recorder) -> None:
+    await recorder.state.apply_change(ACTIVE)
 
     assert await recorder.state.apply_read(ServiceContext(), changes=recorder.state.changes)
     assert not recorder.state.gate_closed
 
 
-async def test_is_stale_until_it_is_confirmed(recorder: Recorder) -> None:
+async def test_is_stale_until_a_read_confirms_it(recorder: Recorder) -> None:
     assert recorder.state.context.stale
 
-    await recorder.state.apply_read(OPEN, changes=recorder.state.changes)
+    await recorder.state.apply_read(INACTIVE, changes=recorder.state.changes)
     assert not recorder.state.context.stale
 
     recorder.state.mark_stale()

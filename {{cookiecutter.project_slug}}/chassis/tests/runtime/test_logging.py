@@ -11,8 +11,8 @@ from chassis.runtime.logging import configure_logging
 PASSWORD = "swordfish"
 
 
-@pytest.fixture(name="_restore_logging", autouse=True)
-def __restore_logging(config: ChassisConfig) -> Iterator[None]:
+@pytest.fixture(autouse=True)
+def _restore_logging(config: ChassisConfig) -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
