@@ -12,7 +12,7 @@ from chassis.config import ROOT, ChassisConfig
 from chassis.domain.exceptions import ConfigurationError
 from chassis.persistence import url
 
-SETTING = re.compile(r"^(?:# )?([A-Z][A-Z_]+)=(.*)$", re.MULTILINE)
+SETTING = re.compile("(?:# )?([A-Z][A-Z_]+)=")
 URL = "postgresql://user:secret@host/database"
 
 
@@ -22,45 +22,22 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def load(**settings: Any) -> ChassisConfig:
+def _load(**settings: Any) -> ChassisConfig:
     return ChassisConfig.load(**{"_env_file": None, "SQLALCHEMY_DATABASE_URI": URL, **settings})
 
 
-def shown_in_the_example() -> dict[str, str]:
-    text = (ROOT / ".env.example").read_text(encoding="utf-8")
-    return dict(SETTING.findall(text))
-
-
-def test_the_example_names_every_setting_and_no_other() -> None:
-    assert sorted(shown_in_the_example()) == sorted(ChassisConfig.model_fields)
-
-
-def test_the_example_gives_every_setting_a_comment() -> None:
+def test_example_file_explains_every_setting_of_the_chassis() -> None:
     lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+    explained = {
+        setting[1]
+        for above, line in pairwise(lines)
+        if (setting := SETTING.match(line)) and above.startswith("# ") and not SETTING.match(above)
+    }
 
-    for above, line in pairwise(lines):
-        if SETTING.match(line):
-            assert above.startswith("# "), f"{line} has no comment above"
-            assert not SETTING.match(above), f"{line} has no comment above"
-
-
-def test_the_example_shows_the_defaults() -> None:
-    own = {"SERVICE_NAME", "SQLALCHEMY_DATABASE_URI"}
-    shown = {name: value for name, value in shown_in_the_example().items() if name not in own and value}
-
-    assert load(**shown) == load()
+    assert ChassisConfig.model_fields.keys() - explained == set()
 
 
-def test_the_example_can_be_taken_as_it_is(tmp_path: Path) -> None:
-    file = tmp_path / ".env"
-    file.write_text((ROOT / ".env.example").read_text(encoding="utf-8").replace("# SQLALCHEMY", "SQLALCHEMY"))
-
-    config = ChassisConfig.load(_env_file=file)
-
-    assert config.SQLALCHEMY_DATABASE_URI.drivername == "postgresql+asyncpg"
-
-
-def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prefers_the_environment_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / ".env"
     file.write_text(f"SQLALCHEMY_DATABASE_URI={URL}\nLOG_LEVEL=ERROR\nLOG_FORMAT=console\n")
     monkeypatch.setenv("LOG_LEVEL", "WARNING")
@@ -70,20 +47,20 @@ def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytes
     assert (config.LOG_LEVEL, config.LOG_FORMAT) == ("WARNING", "console")
 
 
-def test_says_what_to_do_without_a_database() -> None:
+def test_explains_how_to_set_a_missing_database_url() -> None:
     with pytest.raises(ConfigurationError, match=r"^SQLALCHEMY_DATABASE_URI is not set: .*make run"):
         ChassisConfig.load(_env_file=None)
 
 
-def test_what_is_empty_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_treats_an_empty_value_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SQLALCHEMY_DATABASE_URI", "")
 
     with pytest.raises(ConfigurationError, match="is not set"):
         ChassisConfig.load(_env_file=None)
 
 
-def test_white_space_around_a_value_is_none_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Secret that was made from a file ends with a line break."""
+def test_strips_white_space_around_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret that was made from a file ends with a line break."""
     settings = {
         "SQLALCHEMY_DATABASE_URI": f"{URL}\n",
         "MAINTENANCE_TOKEN": " 0123456789abcdef\r\n",
@@ -98,16 +75,16 @@ def test_white_space_around_a_value_is_none_of_it(monkeypatch: pytest.MonkeyPatc
 
     config = ChassisConfig.load(_env_file=None)
 
-    assert config == load(**{name: value.strip() for name, value in settings.items()})
+    assert config == _load(**{name: value.strip() for name, value in settings.items()})
     assert config.maintenance_token == "0123456789abcdef"
 
 
-def test_is_in_production_unless_somebody_says_otherwise() -> None:
-    assert load().APP_ENV == "production"
+def test_runs_in_production_by_default() -> None:
+    assert _load().APP_ENV == "production"
 
 
 @pytest.mark.parametrize(
-    ("given", "taken"),
+    ("value", "expected"),
     [
         ("postgres://u:p@h/d", "postgresql+asyncpg://u:p@h/d"),
         ("postgresql://u:p@h/d", "postgresql+asyncpg://u:p@h/d"),
@@ -120,10 +97,10 @@ def test_is_in_production_unless_somebody_says_otherwise() -> None:
         ("sqlite:///x.db?cached_statements=1", "sqlite+aiosqlite:///x.db?cached_statements=1"),
     ],
 )
-def test_takes_the_database_urls_that_are_around(given: str, taken: str) -> None:
-    url = load(SQLALCHEMY_DATABASE_URI=given).SQLALCHEMY_DATABASE_URI
+def test_translates_common_database_urls(value: str, expected: str) -> None:
+    url = _load(SQLALCHEMY_DATABASE_URI=value).SQLALCHEMY_DATABASE_URI
 
-    assert url.render_as_string(hide_password=False) == taken
+    assert url.render_as_string(hide_password=False) == expected
 
 
 @pytest.mark.parametrize(
@@ -138,21 +115,21 @@ def test_takes_the_database_urls_that_are_around(given: str, taken: str) -> None
             "sslrootcert, which is not understood: put the path into the environment variable PGSSL",
         ),
         ("password=hidden", "password, which is not understood: known are host, port, ssl, sslmode,"),
-        ("timeout=5", "timeout, which is not understood: known are"),  # which would be overwritten
+        ("timeout=5", "timeout, which is not understood: known are"),  # the engine would overwrite it
         ("pgbuncer=true", "pgbuncer, which is not understood: known are"),
     ],
 )
-def test_a_parameter_that_would_fail_each_connection_fails_the_start(query: str, sentence: str) -> None:
+def test_refuses_a_url_parameter_that_no_connection_would_accept(query: str, sentence: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
-        load(SQLALCHEMY_DATABASE_URI=f"postgresql://u:hidden@h/d?{query}")
+        _load(SQLALCHEMY_DATABASE_URI=f"postgresql://u:hidden@h/d?{query}")
 
     message = str(raised.value)
     assert message.startswith(f"SQLALCHEMY_DATABASE_URI has the parameter {sentence}")
     assert "hidden" not in message
 
 
-def test_the_parameters_that_are_known_are_those_of_the_driver() -> None:
-    translated = {"sslmode", "pgbouncer", "prepared_statement_cache_size"}  # by us, by SQLAlchemy
+def test_knows_only_url_parameters_of_the_driver() -> None:
+    translated = {"sslmode", "pgbouncer", "prepared_statement_cache_size"}  # by the chassis or by SQLAlchemy
 
     assert set(url.PARAMETERS) - translated <= signature(asyncpg.connect).parameters.keys()
 
@@ -176,41 +153,41 @@ def test_the_parameters_that_are_known_are_those_of_the_driver() -> None:
         ("MAINTENANCE_TOKEN", "hidden" + " " * 10, "must be at least 16 characters"),
     ],
 )
-def test_a_wrong_setting_is_one_sentence_without_its_value(name: str, value: str, sentence: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        load(**{name: value})
+def test_describes_a_wrong_setting_in_one_sentence_without_its_value(name: str, value: str, sentence: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        _load(**{name: value})
 
-    message = str(caught.value)
+    message = str(raised.value)
     assert message.startswith(f"{name} {sentence}")
     assert message.endswith(".")
     assert message.count("\n") == 0
     assert "hidden" not in message
 
 
-def test_a_driver_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_a_driver_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(url, "find_spec", lambda _name: None)
 
     with pytest.raises(ConfigurationError, match="needs the package aiosqlite, which is not installed"):
-        load(SQLALCHEMY_DATABASE_URI="sqlite:///x.db")
+        _load(SQLALCHEMY_DATABASE_URI="sqlite:///x.db")
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
+def test_describes_all_wrong_settings_at_once() -> None:
     with pytest.raises(ConfigurationError, match=r"SERVICE_PREFIX .*\. LOG_LEVEL .*\."):
-        load(LOG_LEVEL="LOUD", SERVICE_PREFIX="a b")
+        _load(LOG_LEVEL="LOUD", SERVICE_PREFIX="a b")
 
 
-@pytest.mark.parametrize("given", ["example", "/example", "example/", "//example//"])
-def test_slashes_around_the_prefix_do_not_matter(given: str) -> None:
-    assert load(SERVICE_PREFIX=given).SERVICE_PREFIX == "/example"
+@pytest.mark.parametrize("value", ["example", "/example", "example/", "//example//"])
+def test_ignores_slashes_around_the_prefix(value: str) -> None:
+    assert _load(SERVICE_PREFIX=value).SERVICE_PREFIX == "/example"
 
 
-@pytest.mark.parametrize(("given", "taken"), [("", ""), ("/", ""), ("/a//b/", "/a/b")])
-def test_a_prefix_may_be_missing_or_deep(given: str, taken: str) -> None:
-    assert taken == load(SERVICE_PREFIX=given).SERVICE_PREFIX
+@pytest.mark.parametrize(("value", "prefix"), [("", ""), ("/", ""), ("/a//b/", "/a/b")])
+def test_accepts_no_prefix_and_a_prefix_of_several_segments(value: str, prefix: str) -> None:
+    assert prefix == _load(SERVICE_PREFIX=value).SERVICE_PREFIX
 
 
 @pytest.mark.parametrize(
-    ("app_env", "given", "served"),
+    ("app_env", "value", "served"),
     [
         ("development", "", True),
         ("testing", "", True),
@@ -219,30 +196,30 @@ def test_a_prefix_may_be_missing_or_deep(given: str, taken: str) -> None:
         ("development", "false", False),
     ],
 )
-def test_the_api_is_documented_except_in_production(
-    app_env: str, given: str, *, served: bool, monkeypatch: pytest.MonkeyPatch
+def test_serves_docs_except_in_production_unless_a_setting_says_otherwise(
+    app_env: str, value: str, *, served: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("API_DOCS", given)
+    monkeypatch.setenv("API_DOCS", value)
 
-    assert load(APP_ENV=app_env).serves_docs is served
+    assert _load(APP_ENV=app_env).serves_docs is served
 
 
-def test_origins_are_separated_by_commas() -> None:
-    assert load(CORS_ORIGINS="https://a.example, https://b.example,").CORS_ORIGINS == (
+def test_splits_origins_at_commas() -> None:
+    assert _load(CORS_ORIGINS="https://a.example, https://b.example,").CORS_ORIGINS == (
         "https://a.example",
         "https://b.example",
     )
 
 
 @pytest.mark.parametrize(
-    "given", ["https://a.example/", "a.example", "https://a.example/x", "https://*.example", "null"]
+    "value", ["https://a.example/", "a.example", "https://a.example/x", "https://*.example", "null"]
 )
-def test_what_is_no_origin_is_refused(given: str) -> None:
+def test_refuses_a_value_that_is_not_an_origin(value: str) -> None:
     with pytest.raises(ConfigurationError, match=r"CORS_ORIGINS has '.*', which is not an origin such as https://"):
-        load(CORS_ORIGINS=f"https://b.example,{given}")
+        _load(CORS_ORIGINS=f"https://b.example,{value}")
 
 
-def test_a_misspelt_name_in_the_file_is_refused(tmp_path: Path) -> None:
+def test_refuses_a_misspelt_name_in_the_file(tmp_path: Path) -> None:
     settings = tmp_path / ".env"
     settings.write_text(f"SQLALCHEMY_DATABASE_URI={URL}\nMAINTENACE_TOKEN=0123456789abcdef\n", encoding="utf-8")
 
@@ -252,7 +229,7 @@ def test_a_misspelt_name_in_the_file_is_refused(tmp_path: Path) -> None:
         ChassisConfig.load(_env_file=settings)
 
 
-def test_what_others_keep_in_the_file_is_left_to_them(tmp_path: Path) -> None:
+def test_ignores_settings_of_other_programs_in_the_file(tmp_path: Path) -> None:
     settings = tmp_path / ".env"
     names = ["PORT=7001", "POSTGRES_PASSWORD=p", "COMPOSE_PROJECT_NAME=x", "log_level=ERROR", "AWS_SECRET_ACCESS_KEY=s"]
     settings.write_text("\n".join([f"SQLALCHEMY_DATABASE_URI={URL}", *names, "export APP_ENV=development"]), "utf-8")
@@ -260,12 +237,26 @@ def test_what_others_keep_in_the_file_is_left_to_them(tmp_path: Path) -> None:
     assert ChassisConfig.load(_env_file=settings).LOG_LEVEL == "ERROR"
 
 
-def test_can_be_printed_without_giving_the_password_away() -> None:
-    config = load(SQLALCHEMY_DATABASE_URI="postgresql://user:hidden@host/database")
+def test_hides_the_password_when_it_is_printed() -> None:
+    config = _load(SQLALCHEMY_DATABASE_URI="postgresql://user:hidden@host/database")
 
     assert "hidden" not in f"{config!r} {config}"
 
 
-def test_does_not_change() -> None:
+def test_is_immutable() -> None:
     with pytest.raises(ValidationError):
-        load().LOG_LEVEL = "ERROR"  # type: ignore[misc]
+        _load().LOG_LEVEL = "ERROR"  # type: ignore[misc]
+
+
+def test_a_service_adds_settings_by_inheritance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Config(ChassisConfig):
+        MAIL_SENDER: str = "service@example.com"
+        MAIL_TIMEOUT: float = 1.0
+
+    file = tmp_path / ".env"
+    file.write_text(f"SQLALCHEMY_DATABASE_URI={URL}\nMAIL_SENDER=file@example.com\n", encoding="utf-8")
+    monkeypatch.setenv("MAIL_TIMEOUT", "2")
+
+    config = Config.load(_env_file=file)
+
+    assert (config.MAIL_SENDER, config.MAIL_TIMEOUT) == ("file@example.com", 2.0)
