@@ -55,7 +55,7 @@ class ChassisApp(Quart):
         return self.container.in_flight().count + len(self.background_tasks)
 
     def wire(self) -> None:
-        """Inject providers of this container; of several applications in one process, the last one wins."""
+        """Inject the providers of this container; the last application of a process that calls this wins."""
         self.container.wire(modules=CHASSIS_VIEWS, packages=[self.views])
 
     def add_background_task(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
@@ -64,14 +64,14 @@ class ChassisApp(Quart):
             super().add_background_task(func, *args, **kwargs)
 
     def run(self, host: str | None = None, port: int | None = None, *args: Any, **kwargs: Any) -> None:
-        """Run the development server, for `quart run`; in debug mode, which shows source code, on loopback only."""
+        """Run the development server for `quart run`; debug mode, which shows source code, is for loopback only."""
         if kwargs.get("debug", self.debug) and host not in (None, *LOOPBACK):
             sys.exit(f"Error: debug mode on {host} would show source code to strangers: leave out --debug or --host.")
         super().run(host, port, *args, **kwargs)
 
 
 def register_errors(app: ChassisApp, config: ChassisConfig, statuses: Statuses) -> None:
-    """Answer every error in one shape, for browsers of other origins as well."""
+    """Answer every error in one shape, and let browsers of the configured origins read it."""
     register_cors(app, config.CORS_ORIGINS)
     register_error_handlers(app, statuses)
 
@@ -127,7 +127,7 @@ def add_middleware(app: ChassisApp, middleware: Sequence[Middleware]) -> None:
 
 @asynccontextmanager
 async def chassis_lifespan(app: ChassisApp) -> AsyncIterator[None]:
-    """Watch the maintenance window and take SIGTERM over; close the database at the end."""
+    """Watch the maintenance window and handle SIGTERM; close the database at the end."""
     try:
         async with app.container.service_context_watcher().running(lambda: app.in_flight):
             app.drain.handle_sigterm()

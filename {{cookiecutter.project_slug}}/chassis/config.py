@@ -17,7 +17,7 @@ from chassis.persistence.url import parse_url
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-Value = Any  # whatever the environment or a test gives for a setting
+Value = Any  # anything that the environment or a test sets
 DatabaseURL = Annotated[
     URL, NoDecode, BeforeValidator(lambda value: value if isinstance(value, URL) else parse_url(value))
 ]
@@ -26,7 +26,7 @@ _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]-]+")
 
 
 class ChassisConfig(BaseSettings):
-    """`.env.example` explains each setting. Inherit it and add the settings of the service, in upper case."""
+    """`.env.example` explains each setting. Inherit this class to add settings of the service, in upper case."""
 
     model_config = SettingsConfigDict(
         env_file=ROOT / ".env",
@@ -62,21 +62,21 @@ class ChassisConfig(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def _strip(cls, value: Value) -> Value:
-        """A secret that was made from a file ends with a line break."""
+        """Remove white space, because a secret that was made from a file ends with a line break."""
         return value.strip() if isinstance(value, str) else value
 
     @field_validator("MAINTENANCE_TOKEN")
     @classmethod
     def _require_header_value(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not re.fullmatch("[!-~]{16,}", value.get_secret_value()):
-            msg = "must be at least 16 characters, printable ASCII without spaces, as a header has to carry it"
+            msg = "must be at least 16 characters, printable ASCII without spaces, because it is sent in a header"
             raise ValueError(msg)
         return value
 
     @field_validator("SERVICE_PREFIX")
     @classmethod
     def _normalize_prefix(cls, value: str) -> str:
-        """`/example/` and `example` are the same: `/example`."""
+        """Return `/example` for `example` as well as for `/example/`."""
         path = "/".join(part for part in value.split("/") if part)
         if any(character.isspace() or character in "?#%" for character in path):
             msg = "must be a plain path such as example or team/example"
@@ -91,7 +91,7 @@ class ChassisConfig(BaseSettings):
     @field_validator("CORS_ORIGINS")
     @classmethod
     def _require_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """A browser sends scheme, host and port, and nothing else would ever match: RFC 6454, section 6.1."""
+        """Refuse a value that no browser sends; an origin is scheme, host and port: RFC 6454, section 6.1."""
         for origin in value:
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 msg = f"has {origin!r}, which is not an origin such as https://app.example.com"
@@ -100,12 +100,12 @@ class ChassisConfig(BaseSettings):
 
     @property
     def serves_docs(self) -> bool:
-        """A map of the API is for those who build on it; in production it must be asked for."""
+        """API_DOCS decides; if it is not set, the API is documented everywhere except in production."""
         return self.APP_ENV != "production" if self.API_DOCS is None else self.API_DOCS
 
     @property
     def served_prefix(self) -> str:
-        """Tests ask for paths without the prefix."""
+        """The prefix, or nothing in tests, which request paths without it."""
         return "" if self.APP_ENV == "testing" else self.SERVICE_PREFIX
 
     @property
@@ -118,7 +118,7 @@ class ChassisConfig(BaseSettings):
 
     @property
     def allows_maintenance_without_token(self) -> bool:
-        """On the machine of a developer a plain curl may switch the maintenance window."""
+        """Outside production, anybody may switch the maintenance window if no token is set."""
         return self.APP_ENV != "production"
 
     @classmethod
@@ -136,7 +136,7 @@ class ChassisConfig(BaseSettings):
 
     @classmethod
     def _refuse_misspelt_names(cls, env_file: Value) -> None:
-        """`.env` may hold settings of other programs, but a name that is almost one of ours is a mistake."""
+        """Refuse a name in `.env` that is almost a setting; other names may belong to other programs."""
         for name in map(str.upper, DotEnvSettingsSource(cls, env_file=env_file).env_vars):
             near = get_close_matches(name, cls.model_fields, n=1, cutoff=0.85)
             if near and name not in cls.model_fields:

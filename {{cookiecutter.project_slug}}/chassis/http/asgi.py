@@ -15,7 +15,7 @@ Headers = list[tuple[bytes, bytes]]
 
 BEGINS_RESPONSE = {"http.response.start", "websocket.http.response.start"}
 
-# What a client may still send before it gets its refusal.
+# A client that is still sending is refused after this time or amount.
 LINGER_SECONDS = 5.0
 LINGER_BYTES = 64 * 1024 * 1024
 

@@ -1,4 +1,4 @@
-"""Browsers may call the service from those origins only that a setting names."""
+"""Browsers may call the service only from the origins that a setting names."""
 
 from collections.abc import Sequence
 

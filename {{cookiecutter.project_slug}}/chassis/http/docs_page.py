@@ -28,7 +28,7 @@ PAGE = """<!DOCTYPE html>
 </html>
 """
 
-# A file of its own, as the policy allows no inline scripts. By default another host would validate the document.
+# A separate file, because the policy allows no inline scripts. By default another host would validate the document.
 START = """const page = document.getElementById("swagger-ui");
 SwaggerUIBundle({
   domNode: page,

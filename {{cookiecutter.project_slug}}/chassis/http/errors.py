@@ -1,4 +1,4 @@
-"""Errors become responses here and nowhere else, in the one shape that `create_problem` gives them."""
+"""Every error becomes a response here, in the one shape that `create_problem` gives it."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -41,7 +41,10 @@ log = structlog.get_logger(__name__)
 
 
 def register_error_handlers(app: Quart, statuses: Statuses) -> None:
-    """`statuses` are those of the service's own error classes; a subclass has the status of its nearest base."""
+    """Register the handlers; `statuses` adds the error classes of the service.
+
+    A class without a status has that of its nearest base class.
+    """
     all_statuses = {**STATUS_OF_ERROR, **statuses}
 
     async def handle_domain_error(error: DomainError) -> Response:

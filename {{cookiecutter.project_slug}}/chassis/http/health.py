@@ -1,4 +1,4 @@
-"""Probes: liveness never asks the database, or a slow database would restart every instance."""
+"""Probes: liveness never asks the database, because a slow database would then restart every instance."""
 
 from http import HTTPStatus
 from typing import Annotated, Literal
@@ -41,6 +41,6 @@ async def ready(
     readiness: Annotated[Readiness, Provide["readiness"]],
     maintenance_window: Annotated[MaintenanceWindow, Provide["maintenance_state"]],
 ) -> ResponseReturnValue:
-    """The database is reachable and migrated; maintenance is no reason to restart an instance."""
+    """The database is reachable and migrated; an instance is ready during maintenance, too."""
     await readiness.check()
     return create_response({"status": "ok", "maintenance": maintenance_window.active}, ReadinessSchema)

@@ -1,4 +1,4 @@
-"""Requests that the server lets through but that the framework would answer with a 500."""
+"""Some malformed requests pass the server, and the framework would answer them with 500."""
 
 from http import HTTPStatus
 
@@ -41,7 +41,7 @@ def _find_mistake(scope: Scope) -> str | None:
         names.add(name.lower())
         if name.lower() == b"host" and not _is_host_name(value):
             return "The header Host is not a host name"
-    if {b"content-length", b"transfer-encoding"} <= names:  # the classic of request smuggling
+    if {b"content-length", b"transfer-encoding"} <= names:  # a way to smuggle requests
         return "Content-Length and Transfer-Encoding exclude each other"
     return None
 

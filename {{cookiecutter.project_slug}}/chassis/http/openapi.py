@@ -1,4 +1,4 @@
-"""The OpenAPI document: errors, ids and required bodies are documented for every route, without a line at the route.
+"""The OpenAPI document: errors, ids and required bodies of every route are documented without a line at the route.
 
 The server URL depends on the request, because a proxy may serve the API below a prefix that no setting names.
 """
@@ -19,7 +19,7 @@ from chassis.http.routing import is_maintenance_exempt
 from chassis.http.schemas.problem import ProblemSchema
 
 JSONObject = dict[str, Any]
-Model = Any  # what quart-schema takes: a pydantic model, a dataclass, …
+Model = Any  # anything that quart-schema accepts: a pydantic model, a dataclass, …
 PROBLEM = {"$ref": "#/components/responses/Problem"}
 MAX_ID = 2**63 - 1  # PostgreSQL has no larger integers
 
@@ -88,7 +88,7 @@ class ServiceOpenAPIProvider(OpenAPIProvider):
 
 
 def _error_statuses(method: str, operation: JSONObject, *, exempt: bool) -> Iterator[HTTPStatus]:
-    """Yield the errors that follow from what an operation consists of; others are documented at the view."""
+    """Yield the errors that follow from the parts of an operation; a view documents its other errors itself."""
     yield HTTPStatus.BAD_REQUEST
     if "security" in operation:
         yield from (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)

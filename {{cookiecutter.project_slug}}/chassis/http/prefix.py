@@ -8,7 +8,7 @@ NOT_FOUND_MESSAGE = b"This url does not belong to the app."  # what the Flask te
 class ServicePrefixMiddleware:
     """Serves an application below a prefix: `/example/health/live` reaches it as `/health/live`.
 
-    As the ASGI specification has it, `path` keeps the prefix and `root_path` names it:
+    As the ASGI specification requires, `path` keeps the prefix and `root_path` names it:
     https://asgi.readthedocs.io/en/latest/specs/www.html#http-connection-scope
     """
 

@@ -1,4 +1,4 @@
-"""Every request and every websocket has an id and one line in the log, refused ones included."""
+"""Every request and every websocket has an id and one line in the log, also if it is refused."""
 
 import re
 import time
@@ -14,7 +14,7 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
 class RequestLogMiddleware:
-    """Answers the id as `X-Request-ID` and binds it to all log lines of the request.
+    """Sends the id as `X-Request-ID` and binds it to all log lines of the request.
 
     The access line has no query string, which may hold personal data.
     Its `status` is null if the client left before the response began.

@@ -1,4 +1,4 @@
-"""How a JSON body is read before a view sees it."""
+"""A JSON body is checked before a view sees it."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ class JSONRequest(Request):
             return None
         try:
             return await super().get_json(force=force, silent=silent, cache=cache)
-        except (RecursionError, UnicodeDecodeError) as error:  # Quart expects no other error of the parser
+        except (RecursionError, UnicodeDecodeError) as error:  # errors of the parser that Quart does not expect
             return None if silent else self.on_json_loading_failed(error)
 
     def on_json_loading_failed(self, error: Exception) -> Any:  # noqa: ANN401 - Quart's signature

@@ -1,4 +1,4 @@
-"""Responses are written through a schema, straight to JSON: what the schema does not name stays inside."""
+"""Responses are written to JSON through a schema; attributes that it does not name are not sent."""
 
 from http import HTTPStatus
 from typing import Any

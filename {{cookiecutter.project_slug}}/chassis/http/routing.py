@@ -1,4 +1,4 @@
-"""Views are found and marked: blueprints below a package, and routes that stay reachable during maintenance."""
+"""Finds the blueprints below a package, and the routes that stay reachable during maintenance."""
 
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -14,7 +14,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def find_blueprints(package: ModuleType) -> Iterator[Blueprint]:
-    """Import every module below the package, at any depth, and yield what it calls `blueprint`."""
+    """Import every module below the package, at any depth, and yield each `blueprint` that one defines."""
     for found in walk_packages(package.__path__, f"{package.__name__}."):
         blueprint = getattr(import_module(found.name), "blueprint", None)
         if isinstance(blueprint, Blueprint):

@@ -1,4 +1,4 @@
-"""Who may switch the maintenance window over HTTP."""
+"""Access to the maintenance window over HTTP; commands need a database URL instead of a token."""
 
 from hmac import compare_digest
 
@@ -15,8 +15,8 @@ class MaintenanceAccess:
         """Compare the token that a caller presents, in the same time however wrong it is.
 
         Raises:
-            UnauthenticatedError: it is another token, or there is none.
-            ForbiddenError: no token is set, so none is right.
+            UnauthenticatedError: the token is wrong or missing.
+            ForbiddenError: the service has no token, so nobody may switch the window.
         """
         if self._token is None:
             if not self._allow_without_token:

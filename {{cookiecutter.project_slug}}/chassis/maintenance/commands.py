@@ -17,7 +17,7 @@ from chassis.cli.command import AsyncCommand
 from chassis.maintenance.service_context import ServiceContext
 from chassis.maintenance.window import WindowOperator, describe_window, run_in_window
 
-_DURATION = re.compile(  # with so many digits no end is beyond the year 9999
+_DURATION = re.compile(  # six digits keep every end before the year 10000
     r"(?:(?P<days>\d{1,6})d)?(?:(?P<hours>\d{1,6})h)?(?:(?P<minutes>\d{1,6})m)?(?:(?P<seconds>\d{1,6})s)?"
 )
 Function = Any  # what click decorates
@@ -101,25 +101,25 @@ def _register_with(app: Quart, create_operator: Callable[[], WindowOperator]) ->
     async def _with(by: str, seconds: float | None, command: tuple[str, ...], **window: Any) -> None:
         """Activate, wait until nothing is in flight, run COMMAND, and deactivate if it exits with 0."""
         async with create_operator() as operator:
-            before, own = await operator.switch(_activation(**window), by, force=True)
+            before, after = await operator.switch(_activation(**window), by, force=True)
             await operator.wait_until_drained(seconds)
         run_in_window(command)
         async with create_operator() as operator:
-            await operator.end_own_window(before, own, by=by)
+            await operator.end_own_window(before, after, by=by)
 
 
 def _by_option(function: Function) -> Function:
-    return click.option("--by", default=operator_name, help="Who switches; by default user@host.")(function)
+    return click.option("--by", default=operator_name, help="Your name, by default user@host.")(function)
 
 
 def _timeout_option(function: Function) -> Function:
-    return click.option("--timeout", "seconds", type=click.FloatRange(0), help="Seconds to wait; 60.")(function)
+    return click.option("--timeout", "seconds", type=click.FloatRange(0), help="Seconds to wait (60).")(function)
 
 
 def _window_options(function: Function) -> Function:
-    function = click.option("--until", type=Time(), help="When it will be over: 2026-01-31T22:00:00Z.")(function)
-    function = click.option("--duration", type=Duration(), help="How long it will take: 30m, 1h30m, 2d.")(function)
-    return click.option("--message", help="What clients are told.")(function)
+    function = click.option("--until", type=Time(), help="The expected end: 2026-01-31T22:00:00Z.")(function)
+    function = click.option("--duration", type=Duration(), help="The expected duration: 30m, 1h30m, 2d.")(function)
+    return click.option("--message", help="A message for clients.")(function)
 
 
 def _activation(message: str | None, duration: timedelta | None, until: datetime | None) -> dict[str, Any]:

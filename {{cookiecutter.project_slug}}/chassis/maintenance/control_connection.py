@@ -1,4 +1,4 @@
-"""Each worker has one connection outside its pool: it hears of changes, reads the row, and its name is public."""
+"""Each worker has one connection outside its pool: it receives notifications, reads the row and has a public name."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -21,7 +21,7 @@ Connection = Any  # asyncpg has two classes, and a proxy for both
 
 
 class ControlConnection:
-    """Behind PgBouncer it only reads: another client would get its notifications and its name."""
+    """Behind PgBouncer it only reads, because another client would get its notifications and its name."""
 
     def __init__(self, connection: Connection, name: str | None) -> None:
         self._connection = connection

@@ -1,8 +1,8 @@
 """A window is quiet when nothing from before it is in flight in any worker of any instance.
 
-A worker connects, so that it is visible, then reads the row, then serves; the command commits the row, then looks.
-So no worker is missed, except one without its control connection: its gate is closed after `settling` seconds, and
-within the same time it has another connection unless it is cut off. So all must be quiet for that long.
+A worker connects, reads the row and then serves; the command commits the row and then lists the connections.
+So no worker is missed, except one that has lost its control connection: it closes its gate within `settling` seconds,
+and within the same time it reconnects unless it is cut off. So all workers must be quiet for that long.
 """
 
 import asyncio
@@ -27,9 +27,9 @@ _NAMES = text(
 
 @dataclass(frozen=True, kw_only=True)
 class DrainStatus:
-    """`workers` counts all; `draining` are those that have requests in flight, or have not reported that they do not.
+    """`active` is the state of the window, `workers` the number of all workers.
 
-    `active` is the window itself.
+    `draining` are the workers that have requests in flight, or have not reported yet that they have none.
     """
 
     active: bool
@@ -54,7 +54,7 @@ class MaintenanceDrain:
         self._store = store
 
     async def wait(self, timeout: float, report: Callable[[DrainStatus], None]) -> DrainStatus:  # noqa: ASYNC109 - there is a result
-        """Return the status after `settling` seconds in which all were quiet, or the one after `timeout` seconds."""
+        """Return the status once all workers have been quiet for `settling` seconds, or after `timeout` seconds."""
         clock = asyncio.get_running_loop().time
         began, quiet_since = clock(), float("inf")
         while True:
@@ -68,7 +68,7 @@ class MaintenanceDrain:
             await asyncio.sleep(INTERVAL_SECONDS)
 
     async def _read_status(self) -> DrainStatus:
-        """Read the row before the names: what a worker reports about an earlier version is out of date."""
+        """Read the row before the names, because a report about an earlier version is out of date."""
         context = await self._store.read()
         names = await self._read_names() if self.is_verifiable else ()
         workers = [worker for name in names if (worker := parse_worker_name(name, self._service))]

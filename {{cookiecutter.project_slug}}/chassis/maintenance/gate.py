@@ -25,7 +25,7 @@ from chassis.maintenance.service_context import ServiceContext
 from chassis.maintenance.state import MaintenanceState
 
 MESSAGE = "Service is currently enduring maintenance"  # what the Flask template answered
-UNKNOWN = "Whether there is maintenance is unknown: the database has not answered yet"
+UNKNOWN = "The state of the maintenance window is unknown: the database has not answered yet"
 ABOUT_TO_STOP = "The service is about to stop."
 MAX_COUNTDOWN = 3600  # seconds
 
@@ -41,7 +41,7 @@ class MaintenanceProblemSchema(ProblemSchema):
 
 
 class MaintenanceGate:
-    """Costs one look at a boolean in memory and one count per request: no query, no I/O and no task."""
+    """Costs each request a look at one boolean and at one counter in memory: no query, no I/O and no task."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class MaintenanceGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
         exempt = kind == "lifespan" or scope["path"].removeprefix(scope.get("root_path", "")) in self._exempt
-        if exempt or (self._is_closed and is_preflight(scope)):  # a preflight asks for headers only
+        if exempt or (self._is_closed and is_preflight(scope)):  # the answer to a preflight has headers only
             await self._app(scope, receive, send)
             return
         if self._is_closed:

@@ -1,4 +1,4 @@
-"""What the gate has let in: a number of requests, and the websockets that are open."""
+"""The requests and websockets that the gate has let in and that have not ended yet."""
 
 import asyncio
 from typing import Any

@@ -34,10 +34,10 @@ class ServiceContextSchema(BaseModel):
 
 
 class ServiceContextUpdateSchema(BodySchema):
-    """A field that is left out stays as it is, null clears it."""
+    """A field that is left out stays as it is; null clears it."""
 
     maintenance: bool = unset()
-    # How long it may be is a rule of `service_context`, which also holds on the command line.
+    # `service_context` checks the length, on the command line as well.
     message: Annotated[Text, Field(json_schema_extra={"maxLength": MESSAGE_LENGTH})] | None = unset()
     expected_end: Moment | None = unset()
 

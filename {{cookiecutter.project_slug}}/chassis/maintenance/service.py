@@ -25,7 +25,7 @@ class ServiceContextService:
         self._clock = clock
 
     async def get(self) -> ServiceContext:
-        """Return what the database has, or what this process knows, marked as stale, if the database is silent."""
+        """Return the stored window; if the database does not answer, return the one in memory, marked as stale."""
         try:
             async with asyncio.timeout(READ_PATIENCE):
                 return await self._store.read()
@@ -34,7 +34,7 @@ class ServiceContextService:
             return self._state.context
 
     async def change(self, data: Params, *, by: str, force: bool = False) -> ServiceContext:
-        """Set those of `maintenance`, `message` and `expected_end` that `data` names; this process follows at once.
+        """Set fields: `maintenance`, `message` and `expected_end`. The gate of this process follows at once.
 
         With `force=True` the version grows even if no field changes.
 

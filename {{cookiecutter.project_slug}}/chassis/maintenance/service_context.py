@@ -1,4 +1,4 @@
-"""The maintenance window as data: what is stored, and what a change does to the other fields."""
+"""The maintenance window as data: the stored fields, and the effect of a change on all of them."""
 
 from dataclasses import dataclass
 from datetime import MAXYEAR, datetime

@@ -1,4 +1,4 @@
-"""What this process knows about the maintenance window; the gate reads it for each request, without I/O."""
+"""The maintenance window as this process knows it; the gate reads it for each request, without I/O."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -58,14 +58,14 @@ class MaintenanceState(MaintenanceWindow):
         self._is_stale = True
 
     async def apply_change(self, context: ServiceContext) -> None:
-        """Apply what this process has just written, unless something newer is known."""
+        """Apply a change that this process has just written, unless it knows a newer one."""
         self._changes += 1
         async with self._applying:
             if self._context is None or context.version >= self._context.version:
                 await self._apply(context)
 
     async def apply_read(self, context: ServiceContext, *, changes: int) -> bool:
-        """Apply what was read; return False and do nothing if this process has made a change since the read began."""
+        """Apply the row that was read; return False instead if this process has made a change since the read began."""
         async with self._applying:
             if changes != self._changes:
                 return False

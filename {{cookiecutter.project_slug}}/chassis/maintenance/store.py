@@ -1,4 +1,4 @@
-"""The SQL of the maintenance window: altering the table cannot break the read, and a change is one statement."""
+"""The SQL of the maintenance window: the read survives changes of the table, and a change is one statement."""
 
 import json
 from collections.abc import Mapping
@@ -75,7 +75,7 @@ def _from_row(row: RowMapping | None) -> ServiceContext:
 
 
 def _parse_moment(value: str | datetime | None) -> datetime | None:
-    """Return None also for a value without a Python counterpart, because the other fields must be known."""
+    """Return None also for a value that Python cannot represent, because the other fields must be known."""
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     except ValueError:  # "infinity", or the year 10000

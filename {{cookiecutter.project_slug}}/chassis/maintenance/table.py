@@ -1,4 +1,4 @@
-"""The table that all instances share: one row, or none as long as nobody has switched the window."""
+"""The table that all instances share; it has one row, or none until somebody activates the window."""
 
 from datetime import datetime
 

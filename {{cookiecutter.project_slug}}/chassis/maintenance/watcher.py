@@ -1,4 +1,4 @@
-"""The watcher keeps the state of this process equal to the row of `service_context`, whatever connections do."""
+"""The watcher keeps the state of this process equal to the row of `service_context`, also if connections fail."""
 
 import asyncio
 import random
@@ -64,7 +64,7 @@ class ServiceContextWatcher:
             began = clock()
             try:
                 await self._follow_row(in_flight)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the state has to become current again
+            except Exception as error:  # noqa: BLE001 - after any error the state must become current again
                 await self._handle_failure(error)
             pause = BACK_OFF[min(self._failures, len(BACK_OFF)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311
             await asyncio.sleep(began + pause - clock())
@@ -103,7 +103,7 @@ class ServiceContextWatcher:
             applied = await self._state.apply_read(context, changes=changes)
 
     async def _read_row(self, read: Read) -> ServiceContext:
-        """A table that has never existed means that there is no window; one that has vanished is a failure."""
+        """A table that has never existed means that no window is active; one that has vanished is a failure."""
         try:
             return await read()
         except (NotMigratedError, asyncpg.UndefinedTableError):

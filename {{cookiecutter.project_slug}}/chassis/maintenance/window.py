@@ -1,4 +1,4 @@
-"""What an operator does with the maintenance window: switch it, wait until it is quiet, run a command in it."""
+"""Operations on the maintenance window: switch it, wait until it is quiet, run a command in it."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
@@ -78,22 +78,23 @@ class WindowOperator:
             )
         click.echo(f"Drained: {self._describe_quiet(status)}.", err=True)
 
-    async def end_own_window(self, before: ServiceContext, own: ServiceContext, by: str) -> None:
+    async def end_own_window(self, before: ServiceContext, after: ServiceContext, by: str) -> None:
         """Deactivate the window that `switch(…, force=True)` activated, unless others may count on it.
 
-        They may if it was active before, or if somebody has changed it since.
+        `before` and `after` are its results. Others may count on the window if it was active before, or if somebody
+        has changed it since.
         """
         now = await self._store.read()
         if now.maintenance and before.maintenance:
             click.echo(f"The window was active before this command. {STAYS_ACTIVE}.", err=True)
-        elif now.maintenance and not (before.version + 1 == own.version == now.version):
+        elif now.maintenance and not (before.version + 1 == after.version == now.version):
             click.echo(f"Somebody has changed the window meanwhile. {STAYS_ACTIVE}.", err=True)
         else:
             await self.switch({"maintenance": False}, by)
 
     def _describe_quiet(self, status: DrainStatus) -> str:
         if not self._drain.is_verifiable:
-            return "not verified, as requests in flight are not visible here; by now all workers refuse new ones"
+            return "not verified, because requests in flight are not visible here; by now all workers refuse new ones"
         if not status.workers:
             return "no worker is connected"
         return f"nothing from before is in flight in {status.workers} workers"
@@ -102,7 +103,7 @@ class WindowOperator:
 def run_in_window(command: Sequence[str]) -> None:
     """Return if the command has exited with 0 and nobody wanted to stop it.
 
-    Otherwise exit with its code, as a shell has it: 128 and the signal.
+    Otherwise exit with its code, or as a shell does after a signal: with 128 plus its number.
     """
     with ChildProcess(command) as child:
         code = child.run()

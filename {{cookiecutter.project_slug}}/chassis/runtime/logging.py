@@ -1,4 +1,4 @@
-"""All log lines, those of libraries included, have one form: readable in development, JSON in production."""
+"""All log lines have one form, also those of libraries: readable in development, JSON in production."""
 
 import json
 import logging
@@ -51,7 +51,7 @@ def create_access_log(level: str, log_format: str) -> "AccessLog | None":
 class AccessLog:
     """Writes the same lines as the loggers, which would cost more than the line itself.
 
-    As with them, a line that cannot be written does not fail the request.
+    A line that cannot be written does not fail the request, as with loggers.
     """
 
     def __init__(self, processors: Sequence[Processor]) -> None:

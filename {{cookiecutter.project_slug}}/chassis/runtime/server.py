@@ -1,4 +1,4 @@
-"""What a server must not do; imports nothing of the service, so that it runs before anything that can fail."""
+"""Refuses to run where requests would be lost; imports nothing of the service, so that nothing fails before it."""
 
 import multiprocessing
 import sys

@@ -1,8 +1,8 @@
 """On SIGTERM the application drains before its server stops.
 
 A server that closes idle connections at once loses requests that are on their way over one of them.
-So for a while the application goes on serving, is not ready any more, and asks clients to reconnect:
-a proxy turns to other instances. Then the server stops and waits for requests in flight.
+So for a while the application goes on serving, but it is not ready and asks clients to reconnect,
+so that a proxy turns to other instances. Then the server stops and waits for requests in flight.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ class Drain:
             self._on_begin()
 
     def handle_sigterm(self) -> None:
-        """Take SIGTERM over from a server, which is stopped by SIGINT later; without a server, leave it alone."""
+        """Handle SIGTERM instead of the server, and stop it by SIGINT later; without a server, do nothing."""
         if callable(signal.getsignal(signal.SIGTERM)):
             loop = asyncio.get_running_loop()
             with suppress(RuntimeError, ValueError):  # on Windows, and outside the main thread
@@ -68,5 +68,5 @@ def register_drain(app: Quart, drain: Drain) -> None:
 
 
 def _is_not_cancellation(record: logging.LogRecord) -> bool:
-    """asyncio on Python 3.11 logs the cancellation of what is still open at the end as an error."""
+    """asyncio on Python 3.11 logs the cancellation of requests that are still open at the end as errors."""
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))

@@ -34,7 +34,7 @@ def _require_moment_in_utc(value: datetime) -> datetime:
 
 
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]  # PostgreSQL stores any character except NUL
-# Documents that a blank text is refused; to refuse it is a rule of the domain.
+# Documents that a blank text is refused; the domain refuses it.
 VisibleText = Annotated[Text, Field(json_schema_extra={"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"})]
 Decimal = Annotated[decimal.Decimal, Field(strict=False)]
 Date = Annotated[date, Field(strict=False), BeforeValidator(_require_text("a date such as 2026-01-31"))]

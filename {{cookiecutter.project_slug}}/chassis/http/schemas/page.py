@@ -1,4 +1,4 @@
-"""The query string that asks for a part of a list, and the part that is answered."""
+"""The query string that asks for a page of a list, and the page that the service answers with."""
 
 from collections.abc import Mapping
 from functools import cache
