@@ -14,23 +14,12 @@ from sqlalchemy import URL, make_url
 
 from chassis.config import ChassisConfig
 from chassis.dependency_container import ChassisContainer
-from chassis.maintenance import drain
 from chassis.maintenance.commands import operator_name, register_maintenance_commands
 from chassis.persistence.database import Database
 from chassis.persistence.model import ModelExtension
 from chassis.tests.command_line import UNREACHABLE
 
 POLL_SECONDS = 0.1
-CHANGE_SCRIPT = """
-import asyncio, asyncpg
-
-async def change():
-    connection = await asyncpg.connect({url!r})
-    await connection.execute("UPDATE service_context SET message = 'Longer', version = version + 1")
-    await connection.close()
-
-asyncio.run(change())
-"""
 
 
 def _run(config: ChassisConfig, *arguments: str) -> Result:
@@ -56,7 +45,7 @@ def _is_active(config: ChassisConfig) -> bool:
 @pytest.fixture(autouse=True)
 def _shorten_drain(monkeypatch: pytest.MonkeyPatch) -> None:
     """A drain need not wait until workers without a connection have closed their gates, because no worker runs."""
-    monkeypatch.setattr(drain, "READ_TIMEOUT", 0)
+    monkeypatch.setattr("chassis.maintenance.drain.READ_TIMEOUT", 0)
 
 
 @pytest.fixture(name="unreachable")
@@ -126,8 +115,9 @@ def test_keeps_a_window_active_that_was_active_before(config: ChassisConfig) -> 
 @pytest.mark.usefixtures("database")
 def test_keeps_the_window_active_if_somebody_changed_it_meanwhile(config: ChassisConfig) -> None:
     url = config.SQLALCHEMY_DATABASE_URI.set(drivername="postgresql").render_as_string(hide_password=False)
+    change_message = [sys.executable, "-m", "chassis.tests.maintenance.change_message", url]
 
-    result = _run(config, "with_maintenance_mode", "--", sys.executable, "-c", CHANGE_SCRIPT.format(url=url))
+    result = _run(config, "with_maintenance_mode", "--", *change_message)
 
     assert (result.exit_code, _is_active(config)) == (0, True)
     assert "Somebody has changed the window meanwhile. The window stays active: " in result.stderr

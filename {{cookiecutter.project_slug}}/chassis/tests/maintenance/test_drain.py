@@ -89,7 +89,7 @@ def test_a_worker_name_holds_version_count_and_place() -> None:
 @pytest.mark.parametrize(
     "service", ["service", "s", "a-service-with-a-name-that-is-too-long-for-postgresql" * 2, "Ä%_\\.*é"]
 )
-def test_a_worker_name_of_63_bytes_holds_all_numbers(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_name_fits_into_63_bytes_with_its_numbers(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: "deployment-" * 10 + "pod")
 
     name = closed_gate_name(service, 12345678, 87654321)

@@ -210,7 +210,7 @@ async def test_passes_exempt_paths_and_lifespan_while_closed(
     assert (application.served, in_flight.count) == ([kind], 0)
 
 
-async def test_adds_no_task_to_a_request(gate: MaintenanceGate, application: Application) -> None:
+async def test_adds_no_task_to_a_request(gate: MaintenanceGate) -> None:
     before = asyncio.all_tasks()
     during: set[asyncio.Task[Any]] = set()
 

@@ -27,7 +27,7 @@ def _recorder() -> Recorder:
     return Recorder()
 
 
-def test_opens_the_gate_until_the_state_is_watched(recorder: Recorder) -> None:
+def test_the_gate_is_open_until_the_state_is_watched(recorder: Recorder) -> None:
     assert not recorder.state.gate_closed
 
     recorder.state.start_watching()
