@@ -23,7 +23,7 @@ REFUSED: list[tuple[tuple[str, ...], dict[str, str], list[str]]] = [
     (QUART, {}, [f"{URI} is not set"]),
     (QUART_APP, {}, [f"{URI} is not set"]),
     (HYPERCORN, {URI: "redis://me:hunter2@host/1"}, [URI, "redis://", "expected postgresql://"]),
-    (HYPERCORN, {URI: "my hunter2"}, [f"{URI} is no database URL"]),
+    (HYPERCORN, {URI: "my hunter2"}, [f"{URI} is not a database URL"]),
     (HYPERCORN, {URI: UNREACHABLE, "LOG_LEVEL": "LOUD"}, ["LOG_LEVEL", "'DEBUG', 'INFO'"]),
     (QUART_APP, {URI: UNREACHABLE, "DATABASE_POOL_SIZE": "many"}, ["DATABASE_POOL_SIZE"]),
     (HYPERCORN, {URI: UNREACHABLE, "CORS_ORIGINS": "https://a.example/"}, ["CORS_ORIGINS", "'https://a.example/'"]),

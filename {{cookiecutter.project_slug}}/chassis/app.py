@@ -17,6 +17,7 @@ from chassis.cli.database_commands import database_group
 from chassis.cli.settings_commands import register_settings_commands
 from chassis.config import PROJECT, ChassisConfig
 from chassis.dependency_container import ChassisContainer
+from chassis.discovery import import_modules_below
 from chassis.http.asgi import ASGIApplication, Middleware
 from chassis.http.cors import register_cors
 from chassis.http.errors import Statuses, register_error_handlers
@@ -38,7 +39,7 @@ class ChassisApp(Quart):
 
     request_class = JSONRequest
     container: ChassisContainer
-    views: ModuleType  # the package of the service's controllers
+    views: list[ModuleType]  # those of the chassis and of the service
     drain: Drain
 
     def __init__(self, import_name: str, config: ChassisConfig, container: ChassisContainer) -> None:
@@ -56,7 +57,7 @@ class ChassisApp(Quart):
 
     def wire(self) -> None:
         """Inject the providers of this container; the last application of a process that calls this wins."""
-        self.container.wire(modules=CHASSIS_VIEWS, packages=[self.views])
+        self.container.wire(modules=self.views)
 
     def add_background_task(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """Start a task outside the transaction of the request, because it outlives the request."""
@@ -82,12 +83,10 @@ def register_views(app: ChassisApp, config: ChassisConfig, package: ModuleType) 
     Raises:
         ConfigurationError: a view cannot be injected, see `check_injections`.
     """
-    for module in CHASSIS_VIEWS:
-        app.register_blueprint(module.blueprint)
-    for blueprint in find_blueprints(package):
+    app.views = [*CHASSIS_VIEWS, *import_modules_below(package.__name__, package.__path__)]
+    for blueprint in find_blueprints(app.views):
         app.register_blueprint(blueprint)
-    check_injections(app, [package], app.container.providers)
-    app.views = package
+    check_injections(app, app.views, app.container.providers)
     app.wire()
     info = Info(title=config.SERVICE_NAME, version=PROJECT["version"], description=PROJECT["description"])
     register_openapi(app, info=info, prefix=config.SERVICE_PREFIX, served=config.serves_docs)

@@ -1,10 +1,8 @@
 """Injections are checked at start-up, because a view would otherwise fail at each request."""
 
 import re
-from collections.abc import Callable, Container, Iterator
-from importlib import import_module
+from collections.abc import Callable, Container, Iterable, Iterator
 from inspect import Parameter, isclass, isfunction, signature, unwrap
-from pkgutil import walk_packages
 from types import ModuleType
 from typing import Annotated, Any
 
@@ -18,13 +16,13 @@ MARKERS: Any = (Provide, Provider)  # classes, which the library declares as ins
 _PROVIDE = re.compile(r"""\bProvide\[["']([^"']+)["']""")
 
 
-def check_injections(app: Quart, packages: list[ModuleType], providers: Container[str]) -> None:
-    """Check each view of the app and each function of the packages that asks for a provider.
+def check_injections(app: Quart, modules: Iterable[ModuleType], providers: Container[str]) -> None:
+    """Check each view of the app and each function of the modules that asks for a provider.
 
     Raises:
         ConfigurationError: a provider does not exist, `@inject` is missing, or annotations are text.
     """
-    for function in {*_view_functions(app), *_functions_below(packages)}:
+    for function in {*_view_functions(app), *_functions_of(modules)}:
         place = f"{function.__module__}.{getattr(function, '__qualname__', function)}"
         for name, is_text in _find_providers(function):
             if name not in providers:
@@ -45,14 +43,13 @@ def _view_functions(app: Quart) -> Iterator[Function]:
             yield from functions
 
 
-def _functions_below(packages: list[ModuleType]) -> Iterator[Function]:
+def _functions_of(modules: Iterable[ModuleType]) -> Iterator[Function]:
     """Yield the functions of all modules, and the methods of the classes that are defined there."""
-    for package in packages:
-        for found in walk_packages(package.__path__, f"{package.__name__}."):
-            members = list(vars(import_module(found.name)).values())
-            classes = [member for member in members if isclass(member) and member.__module__ == found.name]
-            methods = [method for each in classes for method in vars(each).values()]
-            yield from filter(isfunction, members + methods)
+    for module in modules:
+        members = list(vars(module).values())
+        classes = [member for member in members if isclass(member) and member.__module__ == module.__name__]
+        methods = [method for each in classes for method in vars(each).values()]
+        yield from filter(isfunction, members + methods)
 
 
 def _find_providers(function: Function) -> Iterator[tuple[str, bool]]:

@@ -1,8 +1,6 @@
-"""Finds the blueprints below a package, and the routes that stay reachable during maintenance."""
+"""Finds blueprints, and the routes that stay reachable during maintenance."""
 
-from collections.abc import Callable, Iterator
-from importlib import import_module
-from pkgutil import walk_packages
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -13,12 +11,10 @@ from chassis.domain.exceptions import ConfigurationError
 View = TypeVar("View", bound=Callable[..., Any])
 
 
-def find_blueprints(package: ModuleType) -> Iterator[Blueprint]:
-    """Import every module below the package, at any depth, and yield each `blueprint` that one defines."""
-    for found in walk_packages(package.__path__, f"{package.__name__}."):
-        blueprint = getattr(import_module(found.name), "blueprint", None)
-        if isinstance(blueprint, Blueprint):
-            yield blueprint
+def find_blueprints(modules: Iterable[ModuleType]) -> list[Blueprint]:
+    """Return what the modules call `blueprint`, once each, also if a module imports that of another one."""
+    blueprints = (getattr(module, "blueprint", None) for module in modules)
+    return list(dict.fromkeys(blueprint for blueprint in blueprints if isinstance(blueprint, Blueprint)))
 
 
 def maintenance_exempt(view: View) -> View:

@@ -1,10 +1,7 @@
 """The base class of all models gives constraints names, because an unnamed one can be neither migrated nor reported."""
 
 import enum
-from collections.abc import Iterable
 from datetime import UTC, datetime
-from importlib import import_module
-from pkgutil import walk_packages
 from typing import ClassVar
 
 from sqlalchemy import DateTime, Dialect, Enum, MetaData
@@ -50,9 +47,3 @@ class ModelExtension(DeclarativeBase):
     def repr(self, **fields: object) -> str:
         """Return `<User(id=1, name='a')>`, for the `__repr__` of a model."""
         return f"<{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in fields.items())})>"
-
-
-def import_models(package: str, path: Iterable[str]) -> None:
-    """Import every module below the package, at any depth, so that migrations and relationships know all models."""
-    for module in walk_packages(path, f"{package}."):
-        import_module(module.name)

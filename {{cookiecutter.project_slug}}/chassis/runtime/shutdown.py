@@ -8,7 +8,6 @@ so that a proxy turns to other instances. Then the server stops and waits for re
 import asyncio
 import logging
 import signal
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -26,15 +25,11 @@ class Drain:
     def __init__(self, seconds: float, on_begin: Callable[[], None]) -> None:
         self._seconds = seconds
         self._on_begin = on_begin
-        self._end: float | None = None
-
-    @property
-    def is_running(self) -> bool:
-        return self._end is not None
+        self.is_running = False
 
     def begin(self) -> None:
-        if self._end is None:
-            self._end = time.monotonic() + self._seconds
+        if not self.is_running:
+            self.is_running = True
             log.info("draining", seconds=self._seconds)
             logging.getLogger("asyncio").addFilter(_is_not_cancellation)
             self._on_begin()

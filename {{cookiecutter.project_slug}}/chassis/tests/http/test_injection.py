@@ -16,7 +16,6 @@ from chassis.domain.exceptions import ConfigurationError
 from chassis.domain.ports import Readiness
 from chassis.http.injection import check_injections
 from chassis.tests.http.faulty_views import text_annotations
-from chassis.tests.sample import controllers
 from chassis.tests.sample.controllers import echo, window
 from chassis.tests.sample.create_app import create_app
 
@@ -119,7 +118,7 @@ def test_names_a_helper_function_in_the_package_of_the_views(monkeypatch: pytest
     monkeypatch.setattr(echo, "helper", helper, raising=False)
 
     with pytest.raises(ConfigurationError, match="helper asks for 'readyness'"):
-        check_injections(Quart(__name__), [controllers], PROVIDERS)
+        check_injections(Quart(__name__), [echo], PROVIDERS)
 
 
 def test_names_a_method_of_a_class_in_the_package_of_the_views(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +131,7 @@ def test_names_a_method_of_a_class_in_the_package_of_the_views(monkeypatch: pyte
     monkeypatch.setattr(echo, "View", View, raising=False)
 
     with pytest.raises(ConfigurationError, match=r"View\.get asks for 'readiness' without `@inject`"):
-        check_injections(Quart(__name__), [controllers], PROVIDERS)
+        check_injections(Quart(__name__), [echo], PROVIDERS)
 
 
 def test_stops_the_start_of_an_application(

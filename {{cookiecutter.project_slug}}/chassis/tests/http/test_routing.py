@@ -2,15 +2,24 @@ import pytest
 from quart import Quart
 from quart.typing import TestClientProtocol as Client
 
+from chassis.discovery import import_modules_below
 from chassis.domain.exceptions import ConfigurationError
 from chassis.http.routing import find_blueprints, find_exempt_paths, maintenance_exempt
 from chassis.tests.sample import controllers
+from chassis.tests.sample.controllers import echo
 
 
 def test_finds_the_blueprints_of_a_package_at_any_depth() -> None:
-    names = {blueprint.import_name.removeprefix(controllers.__name__) for blueprint in find_blueprints(controllers)}
+    """One of the folders below `controllers` has no `__init__.py`."""
+    modules = import_modules_below(controllers.__name__, controllers.__path__)
 
-    assert names == {".echo", ".window", ".catalog.items"}
+    names = [blueprint.import_name.removeprefix(controllers.__name__) for blueprint in find_blueprints(modules)]
+
+    assert names == [".catalog.items", ".echo", ".window"]
+
+
+def test_finds_a_blueprint_once_that_another_module_imports() -> None:
+    assert len(find_blueprints([echo, echo])) == 1
 
 
 async def test_serves_a_controller_in_a_package(client: Client) -> None:

@@ -1,5 +1,5 @@
 """Imports every model below, so that migrations and relationships know all of them."""
 
-from chassis.persistence.model import import_models
+from chassis.discovery import import_modules_below
 
-import_models(__name__, __path__)
+import_modules_below(__name__, __path__)
