@@ -16,7 +16,12 @@ def test_reports_an_undocumented_status_and_a_server_error(
     environment = commands.environment({"TEST_DATABASE_URL": postgres.create_database(template="template1")})
 
     result = subprocess.run(
-        ["pytest", "chassis/tests/test_fuzz.py"], cwd=project, env=environment, capture_output=True, text=True, check=False
+        ["pytest", "chassis/tests/test_fuzz.py"],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert result.returncode == 1, result.stdout

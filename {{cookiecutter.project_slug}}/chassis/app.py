@@ -4,6 +4,7 @@ import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from inspect import iscoroutine
 from types import ModuleType
 from typing import Any
 
@@ -93,11 +94,27 @@ def register_views(app: ChassisApp, config: ChassisConfig, package: ModuleType) 
 
 
 def register_commands(app: ChassisApp, config: ChassisConfig, commands: Sequence[click.Command]) -> None:
+    """Register the commands of the chassis and those of the service."""
     app.cli.add_command(database_group(config.SQLALCHEMY_DATABASE_URI))
     register_settings_commands(app, config, config.SQLALCHEMY_DATABASE_URI)
     register_maintenance_commands(app, app.container.window_operator)
     for command in commands:
+        if command.callback:
+            command.callback = partial(_run_command, app, command.callback)
         app.cli.add_command(command)
+
+
+def _run_command(app: ChassisApp, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - a command's
+    """Close the database after a coroutine, because an engine belongs to one event loop."""
+    result = function(*args, **kwargs)
+
+    async def run() -> object:
+        try:
+            return await result
+        finally:
+            await app.container.database().close()
+
+    return run() if iscoroutine(result) else result
 
 
 def maintenance_gate(app: ChassisApp, config: ChassisConfig) -> Middleware:

@@ -32,8 +32,6 @@ from src.dependency_container import DependencyContainer
 
 # The HTTP status of each error class of this service that the status of its base class does not fit.
 STATUS_OF_ERROR: dict[type[DomainError], HTTPStatus] = {}
-# Commands of `quart`; `@click.command(cls=AsyncCommand)` lets one be a coroutine.
-COMMANDS: list[click.Command] = []
 
 
 class App(ChassisApp):
@@ -45,7 +43,7 @@ def create_app(config: Config) -> App:
     app = App("src", config, DependencyContainer(config=config))
     register_errors(app, config, STATUS_OF_ERROR)
     register_views(app, config, controllers)
-    register_commands(app, config, COMMANDS)
+    register_commands(app, config, commands(app))
     register_extensions(app)
     add_middleware(app, middleware(app, config))
     register_lifespan(app, config, partial(lifespan, app))
@@ -54,6 +52,11 @@ def create_app(config: Config) -> App:
 
 def register_extensions(app: App) -> None:
     """Extensions of Quart go here, for instance `QuartAuth(app)`."""
+
+
+def commands(app: App) -> Sequence[click.Command]:
+    """Return commands of `quart` that this service adds; `@click.command(cls=AsyncCommand)` may be a coroutine."""
+    return []
 
 
 def middleware(app: App, config: Config) -> Sequence[Middleware]:
