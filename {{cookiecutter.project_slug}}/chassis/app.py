@@ -20,8 +20,6 @@ from chassis.config import PROJECT, ChassisConfig
 from chassis.dependency_container import ChassisContainer
 from chassis.discovery import import_modules_below
 from chassis.http.asgi import ASGIApplication, Middleware
-from chassis.http.cors import register_cors
-from chassis.http.errors import Statuses, register_error_handlers
 from chassis.http.injection import check_injections
 from chassis.http.openapi import register_openapi
 from chassis.http.requests import JSONRequest
@@ -57,7 +55,7 @@ class ChassisApp(Quart):
         return self.container.in_flight().count + len(self.background_tasks)
 
     def wire(self) -> None:
-        """Inject the providers of this container; the last application of a process that calls this wins."""
+        """Inject the providers of this container into the views; another application of the process loses them."""
         self.container.wire(modules=self.views)
 
     def add_background_task(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
@@ -70,12 +68,6 @@ class ChassisApp(Quart):
         if kwargs.get("debug", self.debug) and host not in (None, *LOOPBACK):
             sys.exit(f"Error: debug mode on {host} would show source code to strangers: leave out --debug or --host.")
         super().run(host, port, *args, **kwargs)
-
-
-def register_errors(app: ChassisApp, config: ChassisConfig, statuses: Statuses) -> None:
-    """Answer every error in one shape, and let browsers of the configured origins read it."""
-    register_cors(app, config.CORS_ORIGINS)
-    register_error_handlers(app, statuses)
 
 
 def register_views(app: ChassisApp, config: ChassisConfig, package: ModuleType) -> None:

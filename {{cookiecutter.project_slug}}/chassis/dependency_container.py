@@ -34,7 +34,7 @@ class ChassisContainer(containers.DeclarativeContainer):
     in_flight = providers.Singleton(InFlight)
     maintenance_state = providers.Singleton(
         MaintenanceState,
-        before_opening=database.provided.close,  # connections from before a migration hold plans from before it
+        before_opening=database.provided.close,  # after a migration, cached query plans are stale
         open_when_unknown=config.provided.open_when_unknown,
     )
     maintenance_access = providers.Singleton(

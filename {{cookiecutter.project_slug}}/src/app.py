@@ -1,4 +1,4 @@
-"""The application of this process, and the only place where the environment is read."""
+"""The application of this process; its settings come from the environment and from `.env`."""
 
 import sys
 

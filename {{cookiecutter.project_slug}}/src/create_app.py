@@ -14,12 +14,13 @@ from chassis.app import (
     chassis_lifespan,
     maintenance_gate,
     register_commands,
-    register_errors,
     register_lifespan,
     register_views,
 )
 from chassis.domain.exceptions import DomainError
 from chassis.http.asgi import Middleware
+from chassis.http.cors import register_cors
+from chassis.http.errors import register_error_handlers
 from chassis.http.malformed_requests import MalformedRequestMiddleware
 from chassis.http.prefix import ServicePrefixMiddleware
 from chassis.http.proxy_headers import ProxyHeadersMiddleware
@@ -30,7 +31,7 @@ from src.api import controllers
 from src.config import Config
 from src.dependency_container import DependencyContainer
 
-# The HTTP status of each error class of this service that the status of its base class does not fit.
+# The HTTP status of each error class of this service; a class without an entry has the status of its base class.
 STATUS_OF_ERROR: dict[type[DomainError], HTTPStatus] = {}
 
 
@@ -41,7 +42,8 @@ class App(ChassisApp):
 def create_app(config: Config) -> App:
     """Make the application; nothing reads the environment, and nothing connects before it starts serving."""
     app = App("src", config, DependencyContainer(config=config))
-    register_errors(app, config, STATUS_OF_ERROR)
+    register_cors(app, config.CORS_ORIGINS)
+    register_error_handlers(app, STATUS_OF_ERROR)
     register_views(app, config, controllers)
     register_commands(app, config, commands(app))
     register_extensions(app)
@@ -55,7 +57,7 @@ def register_extensions(app: App) -> None:
 
 
 def commands(app: App) -> Sequence[click.Command]:
-    """Return commands of `quart` that this service adds; `@click.command(cls=AsyncCommand)` may be a coroutine."""
+    """Return the commands that this service adds to `quart`; with `cls=AsyncCommand` a command may be a coroutine."""
     return []
 
 

@@ -40,7 +40,7 @@ def _one_line_errors() -> Iterator[None]:
     try:
         yield
     except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
-        raise  # click handles them; of a broken pipe it says nothing
+        raise  # click handles them, and prints nothing about a broken pipe
     except Exception as error:
         log.debug("traceback", exc_info=error)
         raise click.ClickException(" ".join(describe(error).split())) from error

@@ -45,7 +45,7 @@ PAGE_PARAMS = frozenset(("page", "per_page", "itemized", "itemize"))
 class Page(Generic[Entity]):
     """`total` counts all that match, `items` holds those of this page, ordered by id.
 
-    An itemized page holds all that match, and its numbers are of no interest to clients.
+    An itemized page holds all that match, and clients do not get its numbers.
     """
 
     items: list[Entity]

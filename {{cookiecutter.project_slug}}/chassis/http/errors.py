@@ -22,7 +22,7 @@ from chassis.domain.exceptions import (
 from chassis.http.responses import create_problem
 
 Statuses = Mapping[type[DomainError], HTTPStatus]
-STATUS_OF_ERROR: Statuses = {
+DEFAULT_STATUSES: Statuses = {
     ValidationError: HTTPStatus.BAD_REQUEST,
     UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
     ForbiddenError: HTTPStatus.FORBIDDEN,
@@ -45,7 +45,7 @@ def register_error_handlers(app: Quart, statuses: Statuses) -> None:
 
     A class without a status has that of its nearest base class.
     """
-    all_statuses = {**STATUS_OF_ERROR, **statuses}
+    all_statuses = {**DEFAULT_STATUSES, **statuses}
 
     async def handle_domain_error(error: DomainError) -> Response:
         status = next(all_statuses[kind] for kind in type(error).__mro__ if kind in all_statuses)

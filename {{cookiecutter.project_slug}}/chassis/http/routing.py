@@ -12,7 +12,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def find_blueprints(modules: Iterable[ModuleType]) -> list[Blueprint]:
-    """Return what the modules call `blueprint`, once each, also if a module imports that of another one."""
+    """Return each `blueprint` of the modules once, even if several modules import it."""
     blueprints = (getattr(module, "blueprint", None) for module in modules)
     return list(dict.fromkeys(blueprint for blueprint in blueprints if isinstance(blueprint, Blueprint)))
 

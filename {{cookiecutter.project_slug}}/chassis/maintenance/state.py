@@ -9,9 +9,10 @@ from chassis.maintenance.service_context import ServiceContext
 
 
 class MaintenanceState(MaintenanceWindow):
-    """The gate is open until the state is watched; then it is closed until the first answer of the database.
+    """The gate is open before `start_watching`, for instance in a command.
 
-    `open_when_unknown` keeps it open until that answer.
+    From then on it is closed until the database has answered, unless `open_when_unknown`;
+    afterwards it is closed while the window is active.
     """
 
     def __init__(self, before_opening: Callable[[], Awaitable[None]], *, open_when_unknown: bool = False) -> None:

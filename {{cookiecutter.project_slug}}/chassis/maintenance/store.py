@@ -1,4 +1,4 @@
-"""The SQL of the maintenance window: the read survives changes of the table, and a change is one statement."""
+"""The SQL of the maintenance window: reading also works while the table is altered, and a change is one statement."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from chassis.persistence.database import Database
 from chassis.persistence.dialects import is_postgresql, upsert
 
 CHANNEL = "service_context"
-READ = "SELECT to_jsonb(s) FROM service_context s WHERE id = 1"  # names no column, so no cached plan can be stale
+READ = "SELECT to_jsonb(s) FROM service_context s WHERE id = 1"  # names no column that could change
 _READ_ELSEWHERE = "SELECT * FROM service_context WHERE id = 1"
 _TABLE = cast("Table", ServiceContextModel.__table__)
 

@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 class ServiceContextWatcher:
-    """One task and, on PostgreSQL, one listening connection; a read every `poll_seconds` is its keepalive.
+    """One task and, on PostgreSQL, one listening connection; a read every `poll_seconds` also tests the connection.
 
     A notification only means "read again". While the connection cannot be replaced, the pool of the application is
     used for reading.

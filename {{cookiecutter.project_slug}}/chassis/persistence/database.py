@@ -93,7 +93,7 @@ class Database:
 
     @contextmanager
     def outside_transaction(self) -> Iterator[None]:
-        """Give tasks that are started inside sessions of their own, even if a transaction is running."""
+        """Leave the running transaction: a task that starts inside this block gets its own session."""
         token = self._current.set(None)
         try:
             yield

@@ -1,4 +1,4 @@
-"""The base class of all models gives constraints names, because an unnamed one can be neither migrated nor reported."""
+"""The base class of all models; it names constraints, because Alembic and error messages refer to them by name."""
 
 import enum
 from datetime import UTC, datetime

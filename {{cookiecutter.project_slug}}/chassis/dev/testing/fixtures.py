@@ -91,9 +91,11 @@ async def serving(app: ChassisApp, database: Database) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def fresh_state(app: ChassisApp) -> AsyncIterator[None]:
-    """Forget the maintenance window of an earlier test, and undo afterwards what other apps of a test have wired."""
+    """Forget the maintenance window of an earlier test; at the end, inject again, for the test may have made an app."""
     state = app.container.maintenance_state()
-    await state.apply_change(ServiceContext(version=state.context.version))  # outdates what the watcher is reading
+    await state.apply_change(
+        ServiceContext(version=state.context.version)
+    )  # discards a read in progress
     await state.apply_read(ServiceContext(), changes=state.changes)
     with patch.object(service, "READ_PATIENCE", PATIENT.connect_timeout):
         yield

@@ -13,7 +13,7 @@ MAX_FIELDS = 1000  # reporting each of more unknown fields would take seconds
 
 
 def _require_text(expected: str) -> Callable[[JSONValue], JSONValue]:
-    """Refuse numbers where JSON has no type of its own; pydantic would read one as seconds since 1970."""
+    """Refuse a number for a type that JSON writes as text; pydantic would read it as seconds since 1970."""
 
     def require_text(value: JSONValue) -> JSONValue:
         if value is not None and not isinstance(value, str):
@@ -34,7 +34,7 @@ def _require_moment_in_utc(value: datetime) -> datetime:
 
 
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]  # PostgreSQL stores any character except NUL
-# Documents that a blank text is refused; the domain refuses it.
+# For OpenAPI only: the rule itself belongs to the domain, which refuses a blank text.
 VisibleText = Annotated[Text, Field(json_schema_extra={"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"})]
 Decimal = Annotated[decimal.Decimal, Field(strict=False)]
 Date = Annotated[date, Field(strict=False), BeforeValidator(_require_text("a date such as 2026-01-31"))]

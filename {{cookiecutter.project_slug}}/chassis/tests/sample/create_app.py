@@ -10,13 +10,14 @@ from chassis.app import (
     chassis_lifespan,
     maintenance_gate,
     register_commands,
-    register_errors,
     register_lifespan,
     register_views,
 )
 from chassis.config import ChassisConfig
 from chassis.dependency_container import ChassisContainer
 from chassis.http.asgi import Middleware
+from chassis.http.cors import register_cors
+from chassis.http.errors import register_error_handlers
 from chassis.http.malformed_requests import MalformedRequestMiddleware
 from chassis.http.prefix import ServicePrefixMiddleware
 from chassis.http.proxy_headers import ProxyHeadersMiddleware
@@ -31,7 +32,8 @@ STATUS_OF_ERROR = {LimitError: HTTPStatus.TOO_MANY_REQUESTS, LockedError: HTTPSt
 
 def create_app(config: ChassisConfig) -> ChassisApp:
     app = ChassisApp("sample", config, ChassisContainer(config=config))
-    register_errors(app, config, STATUS_OF_ERROR)
+    register_cors(app, config.CORS_ORIGINS)
+    register_error_handlers(app, STATUS_OF_ERROR)
     register_views(app, config, controllers)
     register_commands(app, config, [])
     middleware: list[Middleware] = [
