@@ -93,9 +93,7 @@ async def serving(app: ChassisApp, database: Database) -> AsyncIterator[None]:
 async def fresh_state(app: ChassisApp) -> AsyncIterator[None]:
     """Forget the maintenance window of an earlier test; at the end, inject again, for the test may have made an app."""
     state = app.container.maintenance_state()
-    await state.apply_change(
-        ServiceContext(version=state.context.version)
-    )  # discards a read in progress
+    await state.apply_change(ServiceContext(version=state.context.version))  # discards a read in progress
     await state.apply_read(ServiceContext(), changes=state.changes)
     with patch.object(service, "READ_PATIENCE", PATIENT.connect_timeout):
         yield
