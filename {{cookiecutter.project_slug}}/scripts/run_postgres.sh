@@ -1,12 +1,13 @@
 #!/bin/sh
-# A PostgreSQL container for development: makes it or starts it again, waits until it answers, and writes
-# SQLALCHEMY_DATABASE_URI to .env unless there is one already.
+# Create or start a PostgreSQL container for development, wait until it answers, and write SQLALCHEMY_DATABASE_URI
+# to .env unless .env sets it already.
 #
-#   POSTGRES_IMAGE   postgres:18-alpine
-#   POSTGRES_PORT    5432, on 127.0.0.1 only
+#   POSTGRES_IMAGE   the image, by default postgres:18-alpine
+#   POSTGRES_PORT    the port on 127.0.0.1, by default 5432
 #
-# An existing container keeps its image and port until `docker rm`; the data are in a volume and survive that.
-# The password is a fixed one: the volume would keep that of an older container, and no other machine reaches the port.
+# An existing container keeps its image and port until `docker rm`. The data are in a volume, which remains.
+# The password is fixed, because the volume would keep the password of an earlier container. Other machines cannot
+# reach the port.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -21,7 +22,7 @@ fail() {
     exit 1
 }
 
-# Why docker failed, in one sentence; the argument says what to do about a port in use.
+# Print in one sentence why docker failed. The argument says what to do if the port is in use.
 reason() {
     if grep -q -e 'already allocated' -e 'address already in use' "$scratch"; then
         echo "the port is in use: stop what listens there, or $1"
@@ -38,17 +39,17 @@ if docker container inspect "$name" >/dev/null 2>&1; then
         fail "The container $name does not start: $(reason "docker rm $name and set POSTGRES_PORT")"
 else
     docker image inspect "$image" >/dev/null 2>&1 || docker pull "$image" 2>"$scratch" ||
-        fail "The image $image cannot be had: $(reason '')"
-    # Up to 17 the image keeps its data in /var/lib/postgresql/data and makes that a volume, from 18 on its parent.
+        fail "The image $image is not available: $(reason '')"
+    # The image declares a volume, up to version 17 at /var/lib/postgresql/data. This path works with every version.
     docker run --detach --name "$name" --publish "127.0.0.1:$port:5432" --env POSTGRES_PASSWORD=postgres \
         --volume "$name:/var/lib/postgresql" --env PGDATA=/var/lib/postgresql/pgdata \
         "$image" >/dev/null 2>"$scratch" || {
         docker rm --force "$name" >/dev/null 2>&1 || true
-        fail "The container $name cannot be made: $(reason "set POSTGRES_PORT")"
+        fail "The container $name cannot be created: $(reason "set POSTGRES_PORT")"
     }
 fi
 
-# Over TCP: while the image prepares its data, its server listens on the Unix socket only.
+# Over TCP, because the server listens only on its Unix socket while the image creates the data.
 seconds=0
 until docker exec "$name" pg_isready --quiet --host 127.0.0.1 --username postgres >/dev/null 2>&1; do
     docker top "$name" >/dev/null 2>&1 && [ "$seconds" -lt 60 ] ||
@@ -57,7 +58,7 @@ until docker exec "$name" pg_isready --quiet --host 127.0.0.1 --username postgre
     sleep 1
 done
 port=$(docker port "$name" 5432/tcp | sed 's/.*://; q')
-echo "PostgreSQL answers on 127.0.0.1:$port; docker stop $name stops it, its data stay in the volume $name."
+echo "PostgreSQL answers on 127.0.0.1:$port; docker stop $name stops it. The data are in the volume $name."
 
 uri="postgresql+asyncpg://postgres:postgres@127.0.0.1:$port/postgres"
 variable='^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}SQLALCHEMY_DATABASE_URI[[:space:]]*=[[:space:]]*'
@@ -66,7 +67,7 @@ nothing="[\"']\{0,2\}[[:space:]]*\$"
 current=$(sed -n "s/$variable//p" .env | tail -n 1 | tr -d "\"'\r")
 case ${current%%[[:space:]]*} in
 "$uri")
-    echo ".env has it: SQLALCHEMY_DATABASE_URI=$uri"
+    echo ".env already has SQLALCHEMY_DATABASE_URI=$uri"
     ;;
 ?*)
     echo ".env keeps its own SQLALCHEMY_DATABASE_URI; this one is $uri"
@@ -74,7 +75,7 @@ case ${current%%[[:space:]]*} in
 *)
     if grep -q "$variable" .env; then
         sed "s|$variable$nothing|SQLALCHEMY_DATABASE_URI=$uri|" .env >"$scratch"
-        cat "$scratch" >.env # not mv: .env keeps its mode, and stays a link where it is one
+        cat "$scratch" >.env # mv would change the mode of .env and replace a symbolic link
     else
         [ -z "$(tail -c 1 .env)" ] || echo >>.env
         echo "SQLALCHEMY_DATABASE_URI=$uri" >>.env
