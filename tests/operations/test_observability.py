@@ -268,10 +268,10 @@ def test_counts_requests_by_route_and_status(observation: Observation) -> None:
 
 
 def test_serves_gauges_during_a_window_too(observation: Observation) -> None:
-    gauges = {"maintenance_closed": 0, "requests_in_flight": 0, "database_pool_size": 10}
+    gauges = {"maintenance_gate_closed": 0, "requests_in_flight": 0, "database_pool_size": 10}
 
     assert gauges.items() <= observation.metrics.items()
-    assert {**gauges, "maintenance_closed": 1}.items() <= observation.metrics_during_window.items()
+    assert {**gauges, "maintenance_gate_closed": 1}.items() <= observation.metrics_during_window.items()
     assert {**gauges, "requests_in_flight": 1}.items() <= observation.metrics_during_websocket.items()
 
 

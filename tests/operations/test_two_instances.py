@@ -14,18 +14,22 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event
 
-import nginx
 import pytest
-from bouncer import fragment
-from conftest import ROOT, TEMPLATE, note
-from database_server import Database
-from engine import refuse
-from nginx import Nginx, RunNginx
-from pages import blocks
-from service import Commands, Postgres, Service, free_port
-from workers import OFF, ON, SWITCH, until
 
-pytest_plugins = ["service", "nginx"]
+from support import nginx
+from support.containers import skip_or_fail
+from support.database_server import Database
+from support.instances import ACTIVE, INACTIVE, SERVICE_CONTEXT
+from support.nginx import Nginx, RunNginx
+from support.pgbouncer import fragment
+from support.ports import free_port
+from support.postgres import Postgres
+from support.proxied_services import PAGE as NGINX_OF_ONE_INSTANCE
+from support.report import note
+from support.service import Commands, Service
+from support.template import TEMPLATE
+from support.waiting import wait_until
+
 pytestmark = pytest.mark.alone
 
 UPSTREAM = re.compile(r"^upstream service \{.*?^\}\n", re.DOTALL | re.MULTILINE)
@@ -36,19 +40,18 @@ DRAIN_SECONDS = 3
 
 
 def nginx_configuration() -> str:
-    """Return the configuration of docs/reverse-proxy.md with the `upstream` of docs/scaling-out.md.
+    """The configuration of docs/reverse-proxy.md with the `upstream` of docs/scaling-out.md.
 
-    `run_nginx` writes the ports of the running services in place of one server.
+    It has one server, which `run_nginx` replaces by those of the test.
     """
-    first, *_ = (block.text for block in blocks(ROOT / "docs" / "reverse-proxy.md") if block.language == "nginx")
     upstream, count = SERVERS.subn("    server 127.0.0.1:7000;\n", fragment("upstream service"))
-    configuration, replaced = UPSTREAM.subn(upstream, first)
+    configuration, replaced = UPSTREAM.subn(upstream, NGINX_OF_ONE_INSTANCE)
     assert (count, replaced) == (1, 1)
     return configuration
 
 
 class Instances:
-    """Two instances that are started by the command of the unit, behind nginx."""
+    """Two running instances by their ports, and the nginx in front of them."""
 
     def __init__(self, start: Callable[[int], Service], run_nginx: RunNginx) -> None:
         self.ports = [free_port(), free_port()]
@@ -71,7 +74,15 @@ class Instances:
 
 @pytest.fixture(name="uri", scope="module")
 def _uri(postgres: Postgres) -> str:
-    return postgres.create()
+    return postgres.create_database()
+
+
+@pytest.fixture(name="unit", scope="module")
+def _unit() -> ConfigParser:
+    unit = ConfigParser(interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read_string(fragment("[Service]"))
+    return unit
 
 
 @pytest.fixture(name="instances", scope="module")
@@ -88,36 +99,28 @@ def _instances(
     }
 
     def start(port: int) -> Service:
-        service = commands.serving(project, *shlex.split(command), answers="/health/ready", port=str(port), **settings)
-        return stack.enter_context(service)
+        words = shlex.split(command)
+        return stack.enter_context(commands.serve(project, *words, answers="/health/ready", port=str(port), **settings))
 
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
         patch.setattr(nginx, "MAIN", nginx.MAIN.replace("master_process off;", "user root;"))  # only a master reloads
         yield Instances(start, run_nginx)
 
 
-@pytest.fixture(name="unit", scope="module")
-def _unit() -> ConfigParser:
-    unit = ConfigParser(interpolation=None)
-    unit.optionxform = str  # type: ignore[assignment,method-assign]
-    unit.read_string(fragment("[Service]"))
-    return unit
-
-
 class Clients:
     """Threads that send requests through nginx, each on a new connection, until they are stopped."""
 
-    def __init__(self, nginx: Nginx, asks: list[tuple[str, Mapping[str, str] | None]]) -> None:
+    def __init__(self, nginx: Nginx, calls: list[tuple[str, Mapping[str, str] | None]]) -> None:
         self.statuses: Counter[tuple[str, int]] = Counter()
         self._nginx = nginx
-        self._asks = asks
+        self._calls = calls
         self._enough = Event()
 
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def run(self) -> Iterator[None]:
         """Raise at the end what a client raised, for instance because a connection was cut off."""
         with ThreadPoolExecutor(CLIENTS) as pool:
-            clients = [pool.submit(self._ask) for _ in range(CLIENTS)]
+            clients = [pool.submit(self._send_requests) for _ in range(CLIENTS)]
             try:
                 yield
             finally:
@@ -125,11 +128,11 @@ class Clients:
             for client in clients:
                 client.result()
 
-    def _ask(self) -> None:
+    def _send_requests(self) -> None:
         with self._nginx.client() as http:
-            http.headers["Connection"] = "close"  # a kept connection would keep the configuration before a reload
+            http.headers["Connection"] = "close"
             while not self._enough.is_set():
-                for method, body in self._asks:
+                for method, body in self._calls:
                     status = http.request(method, "/v1/todo", json=body).status_code
                     self.statuses[method, status] += 1
 
@@ -143,56 +146,56 @@ def test_both_instances_serve(instances: Instances) -> None:
         statuses = {http.get("/v1/todo").status_code for _ in range(10)}
 
     assert statuses == {200}
-    until(lambda: all(count_requests(service) > 0 for service in instances.both))
+    wait_until(lambda: all(count_requests(service) > 0 for service in instances.both))
 
 
 def test_a_window_that_one_instance_activates_closes_the_gate_of_the_other(instances: Instances) -> None:
     one, two = instances.both
     with instances.nginx.client() as http:
-        assert one.http.patch(SWITCH, json=ON).status_code == 200
-        until(lambda: two.get("/v1/todo").status_code == 503)
+        assert one.http.patch(SERVICE_CONTEXT, json=ACTIVE).status_code == 200
+        wait_until(lambda: two.get("/v1/todo").status_code == 503)
         refused = [http.get("/v1/todo") for _ in range(10)]
 
-        assert two.http.patch(SWITCH, json=OFF).status_code == 200
-        until(lambda: one.get("/v1/todo").status_code == 200)
+        assert two.http.patch(SERVICE_CONTEXT, json=INACTIVE).status_code == 200
+        wait_until(lambda: one.get("/v1/todo").status_code == 200)
         served = [http.get("/v1/todo") for _ in range(10)]
 
     assert {(each.status_code, each.headers["X-Maintenance-Mode"]) for each in refused} == {(503, "1")}
     assert {each.status_code for each in served} == {200}
 
 
-def test_restarting_one_instance_after_the_other_as_the_page_does_fails_no_request(
+def test_the_restarts_that_the_page_shows_fail_no_request(
     instances: Instances, commands: Commands, uri: str, tmp_path: Path
 ) -> None:
     database = Database(commands, uri)
     before = int(database.query("SELECT count(*) FROM todo"))
     clients = Clients(instances.nginx, [("GET", None), ("POST", {"title": "a"})])
-    with clients.running():
-        until(lambda: clients.statuses.total() > 100)
-        with restart_loop(instances, tmp_path) as loop:
-            codes = [restart_when_asked(instances, port, tmp_path) for port in instances.ports]
-            assert loop.wait(60) == 0
-        before_the_end = count_requests(instances.both[1])
-        until(lambda: count_requests(instances.both[1]) > before_the_end)  # it is in the upstream again
 
+    with clients.run():
+        wait_until(lambda: clients.statuses.total() > 100)
+        with run_restart_loop(instances, tmp_path) as loop:
+            codes = [restart_on_request(instances, port, tmp_path) for port in instances.ports]
+            assert loop.wait(60) == 0
+        requests_before_return = count_requests(instances.both[1])
+        wait_until(lambda: count_requests(instances.both[1]) > requests_before_return)
+
+    written = clients.statuses["POST", 201]
     assert codes == [0, 0]
     assert set(clients.statuses) == {("GET", 200), ("POST", 201)}
-    written = clients.statuses["POST", 201]
     assert int(database.query("SELECT count(*) FROM todo")) - before == written
-    note(
-        f"restart of 2 instances behind nginx: {clients.statuses.total()} requests, {written} of them POST, all served"
-    )
+    total = clients.statuses.total()
+    note(f"restart of 2 instances behind nginx: {total} requests, {written} of them POST, all served")
 
 
 @contextmanager
-def restart_loop(instances: Instances, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the loop of the page; its `nginx -s reload` and `systemctl restart` are scripts of this test."""
+def run_restart_loop(instances: Instances, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the loop of the page; its programs `nginx` and `systemctl` are scripts of this test."""
     configuration = instances.nginx.folder / "nginx.conf"
     loop = fragment("systemctl restart").replace("/etc/nginx/conf.d/service.conf", str(configuration))
     loop, count = re.subn(r"(?<=for port in )[\d ]+(?=;)", " ".join(map(str, instances.ports)), loop)
     assert count == 1
     reload = f'[ "$*" = "-s reload" ] && kill -HUP $(cat {instances.nginx.folder}/nginx.pid)'
-    restart = f'cd {folder}; touch "asked $*"; until [ -e "done $*" ]; do sleep 0.02; done'
+    restart = f'cd {folder}; touch "request $*"; until [ -e "done $*" ]; do sleep 0.02; done'
     for name, script in {"nginx": reload, "systemctl": restart}.items():
         (folder / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
         (folder / name).chmod(0o755)
@@ -203,47 +206,49 @@ def restart_loop(instances: Instances, folder: Path) -> Iterator[subprocess.Pope
             process.terminate()
 
 
-def restart_when_asked(instances: Instances, port: int, folder: Path) -> int:
-    """Do what systemd does; nginx has stopped sending requests to the instance long before it stops listening."""
-    until((folder / f"asked restart my-service@{port}").exists)
+def restart_on_request(instances: Instances, port: int, folder: Path) -> int:
+    """Restart as systemd does; nginx must have stopped sending requests long before the instance stops listening."""
+    wait_until((folder / f"request restart my-service@{port}").exists)
     service = instances.by_port[port]
     code = instances.restart(port)
     (folder / f"done restart my-service@{port}").touch()
     (draining,) = service.events(event="draining")
-    stopped = datetime.fromisoformat(draining["timestamp"]) + timedelta(seconds=DRAIN_SECONDS)
-    last = datetime.fromisoformat(service.events(event="request", path="/v1/todo")[-1]["timestamp"])
-    assert last < stopped - timedelta(seconds=1)
+    stopped_listening = datetime.fromisoformat(draining["timestamp"]) + timedelta(seconds=DRAIN_SECONDS)
+    last_request = datetime.fromisoformat(service.events(event="request", path="/v1/todo")[-1]["timestamp"])
+    assert last_request < stopped_listening - timedelta(seconds=1)
     return code
 
 
-def test_get_requests_survive_a_restart_without_any_preparation(instances: Instances) -> None:
+def test_a_restart_without_preparation_fails_no_get_request(instances: Instances) -> None:
     clients = Clients(instances.nginx, [("GET", None)])
-    with clients.running():
-        until(lambda: clients.statuses.total() > 100)
-        assert instances.restart(instances.ports[0]) == 0
 
+    with clients.run():
+        wait_until(lambda: clients.statuses.total() > 100)
+        code = instances.restart(instances.ports[0])
+
+    assert code == 0
     assert set(clients.statuses) == {("GET", 200)}
 
 
-def test_the_unit_is_valid(tmp_path: Path, commands: Commands) -> None:
+def test_systemd_accepts_the_unit(tmp_path: Path, commands: Commands) -> None:
     program = shutil.which("systemd-analyze")
     if program is None:
-        refuse("NO SYSTEMD-ANALYZE HERE: the unit of docs/scaling-out.md is not checked")
+        skip_or_fail("NO SYSTEMD-ANALYZE HERE: the unit of docs/scaling-out.md is not checked")
     text = fragment("[Service]").replace("/srv/my-service/.venv/bin", str(commands.folder))
     unit, misspelt = tmp_path / "my-service@.service", tmp_path / "misspelt@.service"
     unit.write_text(text, encoding="utf-8")
     misspelt.write_text(text.replace("RestartSec", "RestartSeconds"), encoding="utf-8")
 
-    verified, found = (
-        subprocess.run([str(program), "verify", file], capture_output=True, text=True, check=False)
+    accepted, refused = (
+        subprocess.run([program, "verify", file], capture_output=True, text=True, check=False)
         for file in (unit, misspelt)
     )
 
-    assert (verified.returncode, verified.stderr) == (0, "")
-    assert "Unknown key" in found.stderr
+    assert (accepted.returncode, accepted.stderr) == (0, "")
+    assert "Unknown key" in refused.stderr
 
 
-def test_the_unit_gives_an_instance_the_time_to_stop(unit: ConfigParser) -> None:
+def test_systemd_waits_longer_than_an_instance_needs_to_stop(unit: ConfigParser) -> None:
     server = tomllib.loads((TEMPLATE / "hypercorn.toml").read_text(encoding="utf-8"))
     drain = re.search(r"^SHUTDOWN_DRAIN_SECONDS=(\d+)$", (TEMPLATE / ".env.example").read_text("utf-8"), re.MULTILINE)
 
@@ -259,6 +264,10 @@ def test_all_parts_of_the_page_name_the_same_ports() -> None:
     assert f"enable --now {' '.join(f'my-service@{port}' for port in ports)}\n" in fragment("systemctl enable")
     assert f"PORT={ports[0]}-{ports[-1]} " in fragment("--scale")
     assert f"--scale service={len(ports)}\n" in fragment("--scale")
+
+
+def test_compose_takes_the_variables_of_the_page() -> None:
     compose = (TEMPLATE / "docker-compose.yml").read_text("utf-8")
+
     assert 'ports: ["127.0.0.1:${PORT:-7000}:7000"]' in compose
     assert "PROXY_HOPS: ${PROXY_HOPS:-0}\n" in compose
