@@ -26,7 +26,7 @@ from support.waiting import wait_until
 
 SLUG = f"containers-{os.getpid()}"  # also the name of the image, because several test runs may share an engine
 START_TIMEOUT = 60.0
-HEALTH_CHECK = ("python", "chassis/runtime/check_health.py")
+HEALTH_CHECK = ("python", "-m", "chassis.runtime.check_health")
 # Longer than the service drains, and shorter than the 10 s after which it gives up a statement.
 LOCK = "BEGIN; LOCK TABLE todo; SELECT extract(epoch FROM clock_timestamp()) FROM pg_sleep(7); COMMIT"
 LOCKED = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock'"

@@ -1,16 +1,34 @@
-"""Refuses to run where requests would be lost; imports nothing of the service, so that nothing fails before it."""
+"""What a server must not do; imports nothing of the service, so that it runs before anything that can fail."""
 
 import multiprocessing
 import sys
+import tomllib
+from argparse import ArgumentParser
+from pathlib import Path
 
 
 def refuse_worker_processes() -> None:
-    """Exit if this is a worker process of Hypercorn, which supervises none of them.
+    """Exit if Hypercorn runs several worker processes, which it does not supervise.
 
-    With `workers` above 0 Hypercorn 0.18 cuts requests in flight on SIGTERM and replaces no worker that has died.
+    With `workers` above 1 Hypercorn 0.18 cuts requests in flight on SIGTERM and replaces no worker that has died.
+    One worker is what `hypercorn asgi:app` starts by default; `hypercorn.toml` has none.
     """
-    if "hypercorn" in sys.modules and multiprocessing.parent_process() is not None:
+    is_worker = "hypercorn" in sys.modules and multiprocessing.parent_process() is not None
+    if is_worker and _count_workers(sys.argv[1:]) > 1:
         sys.exit(
-            "Error: this service does not run in worker processes of Hypercorn: set workers = 0, "
+            "Error: this service does not run in several worker processes of Hypercorn: set workers = 0, "
             "and run more instances to use more cores, see docs/scaling-out.md of the template."
         )
+
+
+def _count_workers(arguments: list[str]) -> int:
+    """Read the command line of Hypercorn, which its workers inherit, and the TOML file that it names."""
+    parser = ArgumentParser(add_help=False, exit_on_error=False)
+    parser.add_argument("-w", "--workers", type=int)
+    parser.add_argument("-c", "--config", default="")
+    options, _ = parser.parse_known_args(arguments)
+    if options.workers is not None:
+        return int(options.workers)
+    file = Path(options.config)
+    settings = tomllib.loads(file.read_text(encoding="utf-8")) if file.suffix == ".toml" and file.is_file() else {}
+    return int(settings.get("workers", 1))
