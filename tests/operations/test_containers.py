@@ -202,9 +202,15 @@ def test_the_image_does_not_contain_the_settings_of_the_developer(image: str, co
     listed = read_output("docker", "run", "--rm", image, "ls", "-A", "/app").split()
 
     assert sorted(listed) == [
-        *(".quartenv", "asgi.py", "hypercorn.toml", "migrations", "pyproject.toml"),
-        *("scripts", "src"),
+        *(".quartenv", "asgi.py", "chassis", "hypercorn.toml", "migrations", "pyproject.toml", "src"),
     ]
+
+
+def test_the_image_contains_no_code_for_development(image: str) -> None:
+    rooms = read_output("docker", "run", "--rm", image, "ls", "/app/chassis").split()
+
+    assert "maintenance" in rooms
+    assert not {"dev", "tests"} & set(rooms)
 
 
 def test_exits_with_1_and_a_sentence_without_a_database_uri(image: str) -> None:
