@@ -37,6 +37,12 @@ class Database:
         self._current: ContextVar[UnitOfWork | None] = ContextVar("unit_of_work", default=None)
         event.listen(self.engine.sync_engine, "handle_error", self._record_failure)
 
+    @property
+    def in_transaction(self) -> bool:
+        """Return whether the caller is inside `transaction()`."""
+        work = self._current.get()
+        return work is not None and work.open
+
     async def close(self) -> None:
         """Close idle connections now and the others when they are returned, without waiting; later calls reconnect."""
         pool = self.engine.sync_engine.pool
@@ -66,7 +72,7 @@ class Database:
             async with self.session() as session:
                 return await query(session)
         except UnavailableError as error:
-            if self._in_transaction() or not is_stale(error.__cause__):
+            if self.in_transaction or not is_stale(error.__cause__):
                 raise
         async with self.session() as session:
             return await query(session)
@@ -105,10 +111,6 @@ class Database:
         if work is not None and work.open:
             error = context.sqlalchemy_exception or context.original_exception
             work.record_failure(error, connection_lost=context.is_disconnect)
-
-    def _in_transaction(self) -> bool:
-        work = self._current.get()
-        return work is not None and work.open
 
     @asynccontextmanager
     async def _make_current(self, work: UnitOfWork) -> AsyncIterator[None]:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Select
-from sqlalchemy.orm.exc import DetachedInstanceError
+from sqlalchemy.exc import InvalidRequestError
 from werkzeug.datastructures import MultiDict
 
 from chassis.domain.exceptions import ConflictError, NotFoundError, ValidationError
@@ -178,7 +178,7 @@ async def test_no_lazy_load_leaves_a_repository(users: UserRepository) -> None:
     async with users.transaction():
         user = await users.create({"name": "a"})
 
-        with pytest.raises(DetachedInstanceError):
+        with pytest.raises(InvalidRequestError, match=r"'User\.pets' is not available"):
             _ = user.pets
 
 
