@@ -1,4 +1,4 @@
-"""One pool for two kinds of work: single statements in autocommit, and explicit transactions.
+"""One pool serves single statements in autocommit and explicit transactions.
 
 Reads and one-statement writes send no BEGIN, COMMIT or ROLLBACK; a transaction does, on a connection of the same pool.
 """
@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 
 class Database:
-    """The engine of one process, its sessions and its transactions."""
+    """Keeps the engine of one process, and opens its sessions and transactions."""
 
     def __init__(self, url: URL, options: DatabaseOptions | None = None) -> None:
         self.options = options or DatabaseOptions()
@@ -99,7 +99,7 @@ class Database:
 
     @contextmanager
     def outside_transaction(self) -> Iterator[None]:
-        """Give tasks that are started inside sessions of their own, even if a transaction is running."""
+        """Give sessions of their own to tasks that are started inside, even if a transaction is running."""
         token = self._current.set(None)
         try:
             yield

@@ -46,12 +46,12 @@ _COLUMN_OF_SQLITE = re.compile(r"(?:failed: |, )(?P<table>\w+)\.(?P<column>\w+)"
 
 
 class NotMigratedError(UnavailableError):
-    """A table or column does not exist, or not yet."""
+    """A table or column does not exist, perhaps because a migration is due."""
 
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Wrap code that only talks to the database: failures to connect are translated as well."""
+    """Translate failures to connect as well; wrap nothing but calls of the database."""
     try:
         with translate_statement_errors():
             yield
@@ -78,11 +78,11 @@ def _translate(error: DBAPIError) -> DomainError | None:
     state = getattr(error.orig, "sqlstate", None) or ""
     if isinstance(error, IntegrityError):
         return _conflict(state, error.orig)
-    if state.startswith("22") or (not state and _caused_by_value(error)):
+    if state.startswith("22") or (not state and _is_caused_by_value(error)):
         return ValidationError("A value is out of the range that can be stored.")
     if state in _NOT_MIGRATED_STATES or "no such table" in str(error.orig):
         return NotMigratedError(NOT_MIGRATED)
-    if error.connection_invalidated or state.startswith(_UNAVAILABLE_STATES) or _outdated(error):
+    if error.connection_invalidated or state.startswith(_UNAVAILABLE_STATES) or _is_outdated(error):
         return UnavailableError(UNAVAILABLE)
     if not state and isinstance(error, (InterfaceError, OperationalError)):
         return UnavailableError(UNAVAILABLE)
@@ -96,11 +96,11 @@ def is_stale(error: BaseException | None) -> bool:
     """
     if not isinstance(error, DBAPIError) or isinstance(error.orig, TimeoutError):
         return False
-    return error.connection_invalidated or _outdated(error)
+    return error.connection_invalidated or _is_outdated(error)
 
 
-def _outdated(error: DBAPIError) -> bool:
-    """A migration changed what a prepared statement returns; nothing was executed, and it will be prepared again."""
+def _is_outdated(error: DBAPIError) -> bool:
+    """Return whether a migration changed the result of a prepared statement, which can be prepared and sent again."""
     return isinstance(getattr(error.orig, "__cause__", None), asyncpg.InvalidCachedStatementError)
 
 
@@ -146,6 +146,6 @@ def _attributes_of(table: str, schema: str | None) -> Iterator[ColumnProperty[An
             yield from mapper.column_attrs
 
 
-def _caused_by_value(error: DBAPIError) -> bool:
-    """asyncpg refuses a value that the type cannot hold before it sends it, so there is no SQLSTATE."""
+def _is_caused_by_value(error: DBAPIError) -> bool:
+    """Return whether asyncpg refused a value that its type cannot hold, for which there is no SQLSTATE."""
     return isinstance(getattr(error.orig, "__cause__", None), (ValueError, OverflowError))

@@ -1,4 +1,4 @@
-"""Models that leave a repository are detached, so all that can be loaded is loaded before, and nothing afterwards."""
+"""Models that a repository returns are detached: all that they can have is loaded before, and nothing afterwards."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any

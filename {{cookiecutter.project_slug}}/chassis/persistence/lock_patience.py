@@ -1,4 +1,4 @@
-"""How long a migration waits for locks: briefly each time, because requests wait behind it, and often."""
+"""A migration waits for a lock briefly, because requests wait behind it, and tries again many times."""
 
 import logging
 import re
@@ -26,7 +26,7 @@ def is_lock_failure(error: BaseException | None) -> bool:
 
 @dataclass(frozen=True)
 class LockLimits:
-    """Milliseconds: `timeout` for one attempt to get a lock, 0 for no limit, and `wait` for all attempts together."""
+    """Limits in milliseconds: `timeout` for one attempt to get a lock, or 0, and `wait` for all attempts together."""
 
     timeout: int
     wait: int

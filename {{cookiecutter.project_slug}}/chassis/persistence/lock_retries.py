@@ -62,9 +62,9 @@ class LockRetries:
         return True
 
     def _require_same_destination(self, error: DBAPIError) -> None:
-        """Refuse to go two revisions down, or up, from where the first of them has already led."""
+        """Refuse to count relative steps again, from the revision that the first of them has reached."""
         if self._has_committed and RELATIVE.search(str(context.get_context().opts["destination_rev"])):
-            msg = "A lock was not available, and not all revisions are done: `quart db current` shows which."
+            msg = "A lock was not available, and not all revisions are done: `quart db current` shows the last one."
             raise CommandError(msg) from error
 
     def _is_divided(self) -> bool:

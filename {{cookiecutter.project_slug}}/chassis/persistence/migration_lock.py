@@ -50,13 +50,13 @@ def lock_transaction(connection: Connection, settings: Mapping[str, str]) -> Non
 
 
 def sleep(connection: Connection, seconds: float) -> None:
-    """Wait without blocking the loop in which the connection lives."""
+    """Pause without blocking the event loop of the connection."""
     adapted: Any = connection.connection.dbapi_connection
     adapted.run_async(lambda _: asyncio.sleep(seconds))
 
 
 def _poll(connection: Connection, try_lock: Any) -> None:  # noqa: ANN401 - a function of SQL
-    """Wait between transactions: CREATE INDEX CONCURRENTLY waits for all statements, so one must not wait for it."""
+    """Wait outside of transactions: CREATE INDEX CONCURRENTLY waits for running statements, so none may wait for it."""
     if connection.scalar(select(try_lock(MIGRATION_LOCK))):
         return
     log.info("Another instance is migrating this database, waiting for it")

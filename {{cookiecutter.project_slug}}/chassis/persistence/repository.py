@@ -1,4 +1,4 @@
-"""The operations that every repository has, one statement each; a subclass names its model and its filters.
+"""Every repository has the same operations, most of them one statement; a subclass names its model and its filters.
 
 Rows become entities without an instance of the model in between, and a model that is returned is detached:
 no lazy load can leave a repository.
@@ -40,11 +40,11 @@ NO_PARAMS: Params = {}
 
 
 class Repository(RepositoryPort[Entity]):
-    """A collection over `base_class`, the model; with `entity_class`, a domain dataclass, it returns those.
+    """Stores rows of the model `base_class`; returns models, or instances of the dataclass `entity_class` if it is set.
 
-    Names are those of attributes, even if their columns have other names.
-    A model that is returned is detached: what its mapping loads eagerly has been loaded, its deferred columns as well,
-    and access to anything else raises `InvalidRequestError`.
+    Data and filters use the names of the model's attributes, whatever their columns are called.
+    A model is detached when it is returned: it has its deferred columns and all that its mapping loads eagerly,
+    and access to any other relationship raises `InvalidRequestError`.
 
     Raises:
         ConfigurationError: when a repository is made whose model or entity class does not suit it.
@@ -63,7 +63,7 @@ class Repository(RepositoryPort[Entity]):
         self._mapping = self.create_mapping()
         self._key = self._mapping.key
         self._select = select(*self._mapping.selection).options(*self._mapping.options)
-        # A number beyond the range of the column is the key of no row, not an error.
+        # A number beyond the range of the column is not an error, because no row has it as its key.
         self._key_type = BigInteger() if isinstance(self._key.type, Integer) else self._key.type
         self._get = self._select.where(self._key == bindparam("object_id", type_=self._key_type))
         self._insert = self._returning(insert(self.base_class))

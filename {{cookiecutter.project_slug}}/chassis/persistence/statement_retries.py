@@ -12,7 +12,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor, ExecutionContext
 from chassis.persistence.lock_patience import LockPatience, is_lock_failure
 
 EVENTS = ("do_execute", "do_executemany")
-HALFWAY = "What the last revision did up to its autocommit_block() is committed."
+HALFWAY = "The last revision has stopped halfway: everything up to its autocommit_block() is committed."
 INVALID_INDEXES = """
 SELECT string_agg(indexrelid::regclass::text, ', ') FROM pg_index WHERE NOT indisvalid
 """

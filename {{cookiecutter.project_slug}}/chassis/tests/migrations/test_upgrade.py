@@ -70,7 +70,7 @@ op.execute(
     " FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted"
 )
 """
-LIKE_A_READER = "LOCK TABLE service_context IN ACCESS SHARE MODE"  # without a snapshot, for which an index would wait
+READ_LOCK = "LOCK TABLE service_context IN ACCESS SHARE MODE"  # without a snapshot, for which an index would wait
 IS_MIGRATION = "application_name = 'migrations' AND datname = current_database()"
 NOBODY_MIGRATES = """
 SELECT count(*) = 0 FROM pg_locks JOIN pg_database ON database = pg_database.oid
@@ -116,7 +116,7 @@ async def wait_until(url: URL, condition: str) -> None:
 
 
 @asynccontextmanager
-async def idle_transaction(url: URL, statement: str = LIKE_A_READER) -> AsyncIterator[None]:
+async def idle_transaction(url: URL, statement: str = READ_LOCK) -> AsyncIterator[None]:
     """Hold the locks of the statement until the block ends."""
     async with autocommit_engine(url).execution_options(isolation_level="READ COMMITTED").begin() as connection:
         await connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = '60s'")  # fail, not hang
@@ -236,7 +236,7 @@ async def test_without_a_time_to_wait_there_is_one_attempt(url: URL, directory: 
     assert "Error: Another session holds a lock that is needed (attempts: 1, within 0 s): " in outcome.err
 
 
-async def test_what_was_committed_by_a_concurrent_index_is_not_repeated(url: URL, directory: str) -> None:
+async def test_does_not_repeat_a_concurrent_index_that_is_committed(url: URL, directory: str) -> None:
     limits = ["-x", "lock_timeout=200ms", "-x", "lock_wait=1s"]
     await upgrade(url, directory)
     write_concurrent_index(directory)
@@ -281,7 +281,7 @@ async def test_statements_of_a_revision_with_a_block_are_repeated_one_by_one(
     assert await query(url, "SELECT count(*) FROM visits") == body.count("INSERT")
 
 
-async def test_a_revision_that_stops_halfway_says_so(url: URL, directory: str) -> None:
+async def test_reports_a_revision_that_stops_halfway(url: URL, directory: str) -> None:
     limits = ["-x", "lock_timeout=100ms", "-x", "lock_wait=300ms"]
     write_revision(directory, "visits", 'op.execute("CREATE TABLE visits (id integer)")')
     await upgrade(url, directory)
@@ -291,10 +291,12 @@ async def test_a_revision_that_stops_halfway_says_so(url: URL, directory: str) -
         outcome = await upgrade(url, directory, *limits)
 
     assert (outcome.code, await revision_of(url)) == (1, "visits")
-    assert outcome.err.endswith("What the last revision did up to its autocommit_block() is committed.\n")
+    assert outcome.err.endswith(
+        "The last revision has stopped halfway: everything up to its autocommit_block() is committed.\n"
+    )
 
 
-async def test_a_concurrent_index_waits_longer_than_what_makes_others_wait(url: URL, directory: str) -> None:
+async def test_a_concurrent_index_may_wait_longer_than_the_lock_timeout(url: URL, directory: str) -> None:
     limits = ["-x", "lock_timeout=100ms", "-x", "lock_wait=30s"]
     write_revision(directory, "visits", 'op.execute("CREATE TABLE visits (id integer)")')
     await upgrade(url, directory)
@@ -324,7 +326,7 @@ async def test_a_concurrent_index_that_is_not_finished_in_time_is_named(url: URL
     assert outcome.err.endswith("Drop the indexes that are invalid: ix_visits.\n")
 
 
-async def test_two_steps_down_are_not_counted_again_from_where_the_first_has_led(url: URL, directory: str) -> None:
+async def test_relative_steps_are_not_counted_again_after_the_first_is_committed(url: URL, directory: str) -> None:
     write_revision(directory, "visits", 'op.execute("CREATE TABLE visits (id integer)")')
     write_revision(directory, "alter", ALTER, after="visits", downgrade=DROP_ADDED)
     write_revision(directory, "index", CONCURRENT_INDEX, after="alter", downgrade=DROP_CONCURRENT_INDEX)
@@ -334,7 +336,7 @@ async def test_two_steps_down_are_not_counted_again_from_where_the_first_has_led
         outcome = await asyncio.to_thread(db, url, "downgrade", "-d", directory, "-x", "lock_timeout=100ms", "--", "-2")
 
     assert (outcome.code, await revision_of(url)) == (1, "alter"), outcome
-    assert outcome.err.endswith("not all revisions are done: `quart db current` shows which.\n")
+    assert outcome.err.endswith("not all revisions are done: `quart db current` shows the last one.\n")
 
 
 @pytest.mark.parametrize("block", ["", CONCURRENT_INDEX], ids=["in a transaction", "after a concurrent index"])
@@ -432,7 +434,7 @@ async def test_a_transaction_of_the_caller_stays_open(url: URL, directory: str) 
     assert await tables(url) == set()
 
 
-async def test_a_password_may_hold_any_character(url: URL) -> None:
+async def test_a_password_may_contain_any_character(url: URL) -> None:
     role, password = f"role_{url.database}", "50%/@:%40 p#?"
     await execute(url, f"""CREATE ROLE "{role}" SUPERUSER LOGIN PASSWORD '{password}'""".replace(":", r"\:"))
     try:

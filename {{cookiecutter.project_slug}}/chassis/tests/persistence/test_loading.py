@@ -123,7 +123,7 @@ async def call(method: str, owners: Repository, owner_id: int, *, in_transaction
 @pytest.mark.parametrize("in_transaction", [False, True], ids=["alone", "in a transaction"])
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("strategy", EAGER)
-async def test_reads_what_was_loaded_eagerly(
+async def test_an_eager_collection_can_be_read(
     users: UserRepository, strategy: str, method: str, *, in_transaction: bool
 ) -> None:
     owners = repository_of(MODELS[strategy][0], users.database)
@@ -139,7 +139,7 @@ async def test_reads_what_was_loaded_eagerly(
 
 @pytest.mark.parametrize("method", ["create", "update", "get", "find", "get_all"])
 @pytest.mark.parametrize("strategy", EAGER)
-async def test_reads_the_one_that_many_refer_to(users: UserRepository, strategy: str, method: str) -> None:
+async def test_an_eager_reference_can_be_read(users: UserRepository, strategy: str, method: str) -> None:
     toys = repository_of(MODELS[strategy][1], users.database)
     owner_id = await store_owner(strategy, users.database)
     first = await toys.find()
@@ -269,23 +269,23 @@ async def test_a_write_that_cannot_be_read_again_stores_nothing(users: UserRepos
 
 
 async def test_only_a_write_of_a_model_that_loads_more_than_its_row_needs_a_transaction(
-    users: UserRepository, sent: list[str]
+    users: UserRepository, statements: list[str]
 ) -> None:
     await repository_of(MODELS["joined"][0], users.database).create({"name": "a"})
-    assert sorted(sent) == ["BEGIN", "COMMIT", "INSERT", "SELECT"]  # the event precedes the BEGIN that it causes
-    sent.clear()
+    assert sorted(statements) == ["BEGIN", "COMMIT", "INSERT", "SELECT"]  # the event precedes the BEGIN that it causes
+    statements.clear()
 
     for strategy in REFUSING:
         await repository_of(MODELS[strategy][0], users.database).create({"name": "a"})
 
-    assert sent == ["INSERT"] * len(REFUSING)
+    assert statements == ["INSERT"] * len(REFUSING)
 
 
-async def test_a_write_in_a_transaction_opens_no_savepoint(users: UserRepository, sent: list[str]) -> None:
+async def test_a_write_in_a_transaction_opens_no_savepoint(users: UserRepository, statements: list[str]) -> None:
     async with users.transaction():
         await repository_of(MODELS["joined"][0], users.database).create({"name": "a"})
 
-    assert sorted(sent) == ["BEGIN", "COMMIT", "INSERT", "SELECT"]
+    assert sorted(statements) == ["BEGIN", "COMMIT", "INSERT", "SELECT"]
 
 
 async def test_a_change_of_a_model_that_was_returned_is_not_stored(users: UserRepository) -> None:
