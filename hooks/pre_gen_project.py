@@ -62,7 +62,7 @@ def problems_of_slug(slug: str) -> Iterator[str]:
             f"at most {SLUG_LENGTH}, for instance {suggested(slug)}."
         )
     elif slug in RESERVED:
-        yield f"project_slug is {slug!a}, which has another meaning already: type {slug}-service."
+        yield f"project_slug is {slug!a}, which means something else already: type {slug}-service."
 
 
 def suggested(slug: str) -> str:

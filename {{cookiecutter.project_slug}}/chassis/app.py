@@ -1,7 +1,7 @@
 """The application class, and the steps of which `create_app` consists."""
 
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from inspect import iscoroutine
@@ -26,6 +26,7 @@ from chassis.http.requests import JSONRequest
 from chassis.http.routing import find_blueprints, find_exempt_paths
 from chassis.maintenance.commands import register_maintenance_commands
 from chassis.maintenance.gate import MaintenanceGate
+from chassis.persistence.repository import Repository
 from chassis.runtime.logging import configure_logging, create_access_log
 from chassis.runtime.shutdown import Drain, register_drain
 
@@ -48,6 +49,7 @@ class ChassisApp(Quart):
         self.url_map.strict_slashes = False
         self.url_map.merge_slashes = False
         self.container = container
+        check_repositories(container)
 
     @property
     def in_flight(self) -> int:
@@ -68,6 +70,19 @@ class ChassisApp(Quart):
         if kwargs.get("debug", self.debug) and host not in (None, *LOOPBACK):
             sys.exit(f"Error: debug mode on {host} would show source code to strangers: leave out --debug or --host.")
         super().run(host, port, *args, **kwargs)
+
+
+def check_repositories(container: ChassisContainer) -> None:
+    """Compare each repository of the container with its model, because the first request would be too late.
+
+    Raises:
+        ConfigurationError: they do not fit, see `EntityMapping`.
+    """
+    providers: Iterable[Any] = container.traverse()
+    for provider in providers:
+        provided = getattr(provider, "provides", None)
+        if isinstance(provided, type) and issubclass(provided, Repository):
+            provided.create_mapping()
 
 
 def register_views(app: ChassisApp, config: ChassisConfig, package: ModuleType) -> None:

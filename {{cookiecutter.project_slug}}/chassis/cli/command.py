@@ -58,7 +58,7 @@ def describe(error: Exception) -> str:
         case CommandError() | RevisionError() | DomainError() | UserWarning():
             return str(error)
         case DBAPIError(orig=cause) if getattr(cause, "sqlstate", None) == LOCK_NOT_AVAILABLE:
-            return "Somebody else holds a lock that is needed: try again, or wait longer with -x lock_timeout=60s."
+            return "Another session holds a lock that is needed: try again later."
         case DBAPIError(orig=cause) if cause is not None:
             return f"The database refused: {cause.__cause__ or cause}"
         case ConnectionError() | TimeoutError() | socket.gaierror() | ssl.SSLError():

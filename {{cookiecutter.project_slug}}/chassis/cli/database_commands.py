@@ -26,7 +26,7 @@ _EVERYWHERE = (
         default=MIGRATIONS,
         help="The directory of the migrations.",
     ),
-    Option(["-x", "--x-arg"], multiple=True, help="An argument for env.py, which knows lock_timeout=60s."),
+    Option(["-x", "--x-arg"], multiple=True, help="An argument for env.py: lock_timeout=2s, lock_wait=60s."),
 )
 
 _PARAMETERS: dict[str, click.Parameter] = {  # by the names of the parameters of Alembic's functions

@@ -1,4 +1,4 @@
-"""A port that cannot be used is reported in one sentence before anything is started; the server has a traceback.
+"""A port that cannot be used is reported in one sentence; the server itself would print a traceback.
 
 usage: python -m chassis.dev.check_port PORT
 """

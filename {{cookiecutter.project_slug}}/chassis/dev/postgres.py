@@ -4,8 +4,8 @@ usage: python -m chassis.dev.postgres start|stop|status
        python -m chassis.dev.postgres run -- COMMAND ...         with the configured database, else with the project's
        python -m chassis.dev.postgres temporary -- COMMAND ...   with an empty database that is removed afterwards
 
-The data of `start` and `run` are in .postgres/ and stay there. COMMAND finds the database in SQLALCHEMY_DATABASE_URI;
-`run` and `temporary` exit with its code, `status` with 0 while the server runs and 3 when it does not.
+`start` and `run` keep their data in .postgres/. COMMAND finds the database in SQLALCHEMY_DATABASE_URI.
+`run` and `temporary` exit with the code of COMMAND, `status` with 0 if the server is running and with 3 if it is not.
 """
 
 import os
@@ -39,9 +39,9 @@ LOCALE = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--built
 
 
 class PostgresServer:
-    """A server on the data in `directory`; it runs until `stop`, whoever started it.
+    """Runs PostgreSQL on the data in `directory` until `stop` is called, which another process may do.
 
-    One that is not durable is faster, and may lose its data when the machine crashes.
+    With `durable=False` it is faster, and may lose its data when the machine crashes.
     """
 
     def __init__(self, directory: Path, *, durable: bool = True) -> None:
@@ -71,13 +71,13 @@ class PostgresServer:
 
     @property
     def uri(self) -> str:
-        """The URI for SQLAlchemy, while the server runs."""
+        """Return the URI for SQLAlchemy; the server must be running."""
         lines = self._pid_file.read_text().splitlines()
         address = urlencode({"host": lines[4] or lines[5], "port": lines[3]}, safe="/")
         return f"postgresql+asyncpg://postgres@/postgres?{address}"
 
     def start(self) -> None:
-        """Create the data if there are none; return when the server answers."""
+        """Create the data if they do not exist; return when the server answers."""
         self.directory.mkdir(parents=True, exist_ok=True)
         with fasteners.InterProcessLock(self.directory / "lock"):  # two starts at once would use the same files
             if not self.running:
@@ -128,13 +128,13 @@ class PostgresServer:
 
 @contextmanager
 def temporary_server() -> Iterator[str]:
-    """Give the URI of an empty server that is removed at the end; there can be several at once."""
+    """Give the URI of an empty server that is removed at the end; several can run at once."""
     with PostgresServer.temporary() as server:
         yield server.uri
 
 
 def configured_uri() -> str | None:
-    """Return the URI of the environment, else that of `.env`; an empty one counts as none."""
+    """Return the URI of the environment, or else of `.env`; an empty one counts as missing."""
     return os.environ.get(VARIABLE) or dotenv_values(ROOT / ".env").get(VARIABLE) or None
 
 

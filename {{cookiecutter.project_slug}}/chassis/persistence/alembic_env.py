@@ -1,21 +1,20 @@
 """The body of `migrations/env.py`, which Alembic runs for every command that needs a database or writes SQL for one."""
 
 import asyncio
-import logging
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
 from alembic import context
-from sqlalchemy import URL, Connection, MetaData, func, select
+from alembic.util import CommandError
+from sqlalchemy import URL, Connection, MetaData
 
 from chassis.persistence.autogenerate import compare_server_default, render_item
 from chassis.persistence.engine import create_migration_engine
-
-MIGRATION_LOCK = int.from_bytes(b"alembic")  # any number, as long as all instances use the same
-LOCK_TIMEOUT = "10s"
-UNTIL_COMMIT = True
-
-log = logging.getLogger("alembic.env")
+from chassis.persistence.lock_patience import LockLimits
+from chassis.persistence.lock_retries import LockRetries
+from chassis.persistence.migration_lock import lock_session, lock_transaction
+from chassis.persistence.pgbouncer import uses_pgbouncer
 
 
 def run_migrations(metadata: MetaData, get_url: Callable[[], URL]) -> None:
@@ -47,12 +46,27 @@ async def _connect_and_run(metadata: MetaData, url: URL) -> None:
 
 def _run_on(connection: Connection, metadata: MetaData) -> None:
     """Execute nothing before `configure`, or Alembic would leave the commit to whoever began the transaction."""
-    _configure(metadata, connection.dialect.name, connection=connection)
-    with context.begin_transaction():
-        changes_schema = "destination_rev" in context.get_context().opts  # upgrade, downgrade, stamp
-        if changes_schema and connection.dialect.name == "postgresql":
-            _lock(connection)
+    limits = LockLimits.from_arguments(context.get_x_argument(as_dictionary=True))
+    retries = LockRetries(connection, limits)
+    _configure(metadata, connection.dialect.name, connection=connection, on_version_apply=retries.finish_revision)
+    changes_schema = "destination_rev" in context.get_context().opts  # upgrade, downgrade, stamp
+    if not changes_schema or connection.dialect.name != "postgresql":
+        with context.begin_transaction():
+            context.run_migrations()
+    elif connection.in_transaction():
+        lock_transaction(connection, limits.settings)
         context.run_migrations()
+    elif uses_pgbouncer(connection.engine.url):
+        context.get_context().autocommit_block = _refuse_autocommit  # type: ignore[method-assign]
+        retries.run(prepare=partial(lock_transaction, connection, limits.settings))
+    else:
+        with lock_session(connection, limits.settings):
+            retries.run()
+
+
+def _refuse_autocommit() -> NoReturn:
+    msg = "An autocommit_block() needs a session of its own: give the address of PostgreSQL, not that of PgBouncer."
+    raise CommandError(msg)
 
 
 def _configure(metadata: MetaData, dialect: str, **options: Any) -> None:
@@ -68,21 +82,3 @@ def _configure(metadata: MetaData, dialect: str, **options: Any) -> None:
         transactional_ddl=True if dialect == "sqlite" else None,
         **options,
     )
-
-
-def _lock(connection: Connection) -> None:
-    """Let one instance migrate; the others wait here, then read the revision and find nothing to do.
-
-    Afterwards no lock is waited for longer than `LOCK_TIMEOUT`: while an ALTER TABLE waits for one slow query,
-    every later query of that table waits behind it, so it is better to change nothing and try again.
-    `-x lock_timeout=60s` waits longer, `-x lock_timeout=0` forever.
-
-    The lock ends with the transaction, so an `autocommit_block()` (CREATE INDEX CONCURRENTLY) is not protected.
-    """
-    for timeout in ("statement_timeout", "idle_in_transaction_session_timeout"):  # the role may have its own
-        connection.execute(select(func.set_config(timeout, "0", UNTIL_COMMIT)))
-    if not connection.scalar(select(func.pg_try_advisory_xact_lock(MIGRATION_LOCK))):
-        log.info("Another instance is migrating this database, waiting for it")
-        connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
-    timeout = context.get_x_argument(as_dictionary=True).get("lock_timeout", LOCK_TIMEOUT)
-    connection.execute(select(func.set_config("lock_timeout", timeout, UNTIL_COMMIT)))

@@ -1,4 +1,4 @@
-"""Dead PostgreSQL connections are found without asking: a connection that works never sends an extra query.
+"""Dead PostgreSQL connections are replaced without an extra query on those that work.
 
 SQLAlchemy's `pool_pre_ping` would cost a round trip for each call.
 """
@@ -21,7 +21,7 @@ _READ_ONLY = "25006"  # the server was the primary when we connected, and is a s
 def handle_dead_connections(engine: Engine, *, silence: float) -> None:
     """Replace connections of this engine as soon as it can be known that they are dead.
 
-    `silence` is how many seconds the other end may leave without an acknowledgement what was sent to it.
+    `silence` is the number of seconds after which a connection is dead if the other end acknowledges nothing.
     """
     event.listen(engine, "connect", partial(_observe_connection, silence=silence), insert=True)
     event.listen(engine, "close", terminate_idle)
@@ -31,7 +31,7 @@ def handle_dead_connections(engine: Engine, *, silence: float) -> None:
 
 
 def close_on_return(pool: Pool) -> None:
-    """Close each connection that this pool has lent when it is returned, not when the garbage is collected."""
+    """Close each connection of this pool when it is returned, without waiting for the garbage collector."""
     event.listen(pool, "checkin", lambda connection, record: record.close() if connection else None)
 
 
@@ -51,7 +51,7 @@ def _observe_connection(connection: DBAPIConnection, record: ConnectionPoolEntry
 def _set_keepalive(connection: socket.socket | None, seconds: float) -> None:
     """Let the kernel close a connection over which nothing is acknowledged, an idle one included.
 
-    By default it tries for a quarter of an hour, and does not probe idle connections at all:
+    By default the kernel tries for a quarter of an hour, and does not probe idle connections at all:
     https://man7.org/linux/man-pages/man7/tcp.7.html
     """
     if connection is None or connection.family not in (socket.AF_INET, socket.AF_INET6):
@@ -66,7 +66,7 @@ def _set_keepalive(connection: socket.socket | None, seconds: float) -> None:
 
 
 def terminate_idle(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
-    """Close an idle connection without the protocol's farewell, which would wait for a server that may be gone."""
+    """Close an idle connection without a farewell, which would wait for a server that may be gone."""
     if not record.in_use:  # a statement may be running on one in use, and closing cancels it
         connection.driver_connection.terminate()
 
@@ -90,8 +90,8 @@ def mark_disconnected(context: ExceptionContext) -> OperationalError | None:
 def end_refused_statement(context: ExceptionContext) -> None:
     """End the statement on the server after asyncpg has refused one of its values.
 
-    asyncpg has a statement parsed before it looks at the values, and sends nothing more when it refuses one.
-    The statement would hold its locks until the connection is used again, and that user would get its timeout.
+    asyncpg lets the server parse a statement before it checks the values, and sends nothing more if it refuses one.
+    The statement would hold its locks until the connection is used again, and time out for the next user.
     """
     error = context.original_exception.__cause__
     refused_by_driver = isinstance(error, _ASYNCPG_ERRORS) and getattr(error, "severity", None) is None
@@ -101,7 +101,7 @@ def end_refused_statement(context: ExceptionContext) -> None:
     try:
         adapted.run_async(_end_implicit_transaction)
     except asyncpg.InFailedSQLTransactionError:
-        return  # that has ended the statement, too
+        return  # the error has ended the statement as well
     except (OSError, *_ASYNCPG_ERRORS):
         _terminate(context.connection)
 

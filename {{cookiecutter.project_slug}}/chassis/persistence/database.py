@@ -1,4 +1,4 @@
-"""One pool for two kinds of work: single statements in autocommit, and explicit transactions.
+"""One pool serves single statements in autocommit and explicit transactions.
 
 Reads and one-statement writes send no BEGIN, COMMIT or ROLLBACK; a transaction does, on a connection of the same pool.
 """
@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 
 class Database:
-    """The engine of one process, its sessions and its transactions."""
+    """Keeps the engine of one process, and opens its sessions and transactions."""
 
     def __init__(self, url: URL, options: DatabaseOptions | None = None) -> None:
         self.options = options or DatabaseOptions()
@@ -36,6 +36,12 @@ class Database:
         )
         self._current: ContextVar[UnitOfWork | None] = ContextVar("unit_of_work", default=None)
         event.listen(self.engine.sync_engine, "handle_error", self._record_failure)
+
+    @property
+    def in_transaction(self) -> bool:
+        """Return whether the caller is inside `transaction()`."""
+        work = self._current.get()
+        return work is not None and work.open
 
     async def close(self) -> None:
         """Close idle connections now and the others when they are returned, without waiting; later calls reconnect."""
@@ -66,7 +72,7 @@ class Database:
             async with self.session() as session:
                 return await query(session)
         except UnavailableError as error:
-            if self._in_transaction() or not is_stale(error.__cause__):
+            if self.in_transaction or not is_stale(error.__cause__):
                 raise
         async with self.session() as session:
             return await query(session)
@@ -105,10 +111,6 @@ class Database:
         if work is not None and work.open:
             error = context.sqlalchemy_exception or context.original_exception
             work.record_failure(error, connection_lost=context.is_disconnect)
-
-    def _in_transaction(self) -> bool:
-        work = self._current.get()
-        return work is not None and work.open
 
     @asynccontextmanager
     async def _make_current(self, work: UnitOfWork) -> AsyncIterator[None]:

@@ -1,4 +1,4 @@
-"""What differs between databases for those who write statements; PostgreSQL is the one we serve on."""
+"""Statements depend on the database in these respects; a service runs on PostgreSQL."""
 
 from sqlalchemy import URL, Table
 from sqlalchemy.dialects import postgresql, sqlite

@@ -1,4 +1,4 @@
-"""The one factory of engines, and the timeouts with which every connection is opened."""
+"""Every engine is made here, so that no connection is without timeouts."""
 
 from dataclasses import dataclass
 from typing import Any

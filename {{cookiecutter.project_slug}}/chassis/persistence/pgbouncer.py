@@ -1,4 +1,4 @@
-"""`?pgbouncer=true` in a database URL: each transaction may run in another session, so no state is kept in one."""
+"""With `?pgbouncer=true` in a database URL each transaction may run in another session, so sessions keep no state."""
 
 from collections.abc import MutableMapping
 from typing import Any
@@ -37,5 +37,5 @@ def session_arguments(url: URL, application_name: str, **server_settings: str) -
 def remove_pgbouncer_parameter(
     _dialect: object, _record: object, _arguments: object, keywords: MutableMapping[str, Any]
 ) -> None:
-    """Keep our parameter from the driver, on SQLAlchemy's event `do_connect`."""
+    """Hide the parameter from the driver, on SQLAlchemy's event `do_connect`."""
     keywords.pop(PGBOUNCER_PARAMETER, None)

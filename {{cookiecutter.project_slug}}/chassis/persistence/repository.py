@@ -1,29 +1,29 @@
-"""The operations that every repository has, one statement each; a subclass names its model and its filters.
+"""Every repository has the same operations, most of them one statement; a subclass names its model and its filters.
 
 Rows become entities without an instance of the model in between, and a model that is returned is detached:
 no lazy load can leave a repository.
 """
 
-import dataclasses
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, ClassVar, cast
 
 from sqlalchemy import (
     ColumnElement,
     CursorResult,
     Delete,
-    Row,
+    Executable,
+    Insert,
     Select,
+    Update,
     bindparam,
     delete,
     func,
     insert,
-    inspect,
     select,
     update,
 )
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 from sqlalchemy.types import BigInteger, Integer
 from typing_extensions import TypeVar
 
@@ -31,6 +31,8 @@ from chassis.domain.exceptions import NotFoundError, ValidationError
 from chassis.domain.pagination import PAGE_PARAMS, Page, PageRequest
 from chassis.domain.ports import Key, Params, RepositoryPort
 from chassis.persistence.database import Database
+from chassis.persistence.entity_mapping import EntityMapping
+from chassis.persistence.loading import set_back_references
 
 Entity = TypeVar("Entity", default=Any)
 Query = Select[Any]
@@ -38,9 +40,14 @@ NO_PARAMS: Params = {}
 
 
 class Repository(RepositoryPort[Entity]):
-    """A collection over `base_class`, the model; with `entity_class`, a domain dataclass, it returns those.
+    """Stores rows of the model `base_class`; returns models, or instances of the dataclass `entity_class` if it is set.
+
+    Data and filters use the names of the model's attributes, whatever their columns are called.
+    A model is detached when it is returned: it has its deferred columns and all that its mapping loads eagerly,
+    and access to any other relationship raises `InvalidRequestError`.
 
     Raises:
+        ConfigurationError: when a repository is made whose model or entity class does not suit it.
         NotFoundError: with `DEFAULT_NOT_FOUND_MESSAGE`.
         TypeError: for a column or a filter that does not exist.
         DomainError, ConcurrentUseError: see `Database.session`.
@@ -53,37 +60,35 @@ class Repository(RepositoryPort[Entity]):
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        mapper = inspect(self.base_class)
-        (self._key,) = mapper.primary_key
-        self._attributes = frozenset(mapper.column_attrs.keys())
-        self._selection = self._columns()
-        self._select = select(*self._selection)
-        # A number beyond the range of the column is the key of no row, not an error.
+        self._mapping = self.create_mapping()
+        self._key = self._mapping.key
+        self._select = select(*self._mapping.selection).options(*self._mapping.options)
+        # A number beyond the range of the column is not an error, because no row has it as its key.
         self._key_type = BigInteger() if isinstance(self._key.type, Integer) else self._key.type
         self._get = self._select.where(self._key == bindparam("object_id", type_=self._key_type))
-        self._insert = insert(self.base_class).returning(*self._selection)
+        self._insert = self._returning(insert(self.base_class))
+
+    @classmethod
+    def create_mapping(cls) -> EntityMapping:
+        """Compare the model with the entity class, which needs no database.
+
+        Raises:
+            ConfigurationError: they do not fit.
+        """
+        return EntityMapping(cls.__name__, getattr(cls, "base_class", None), cls.entity_class)
 
     def transaction(self) -> AbstractAsyncContextManager[None]:
         return self.database.transaction()
 
     async def create(self, data: Params) -> Entity:
-        values = self._require_columns(data)
-        async with self.database.session() as session:
-            return self._to_entity((await session.execute(self._insert, [values])).one(), session)
+        return self._first(await self._write(self._insert, [self._mapping.to_columns(data)]))
 
     async def update(self, object_id: Key, data: Params) -> Entity:
         """Change the columns that `data` names and no others."""
         if not data:
             return await self.get(object_id)
-        statement = (
-            update(self.base_class)
-            .where(self._has_key(object_id))
-            .values(self._require_columns(data))
-            .returning(*self._selection)
-            .execution_options(synchronize_session=False)
-        )
-        async with self.database.session() as session:
-            return self._first([self._to_entity(row, session) for row in await session.execute(statement)])
+        statement = update(self.base_class).where(self._has_key(object_id)).values(self._mapping.to_columns(data))
+        return self._first(await self._write(self._returning(statement)))
 
     async def delete(self, object_id: Key) -> None:
         if not await self._delete(delete(self.base_class).where(self._has_key(object_id))):
@@ -149,10 +154,36 @@ class Repository(RepositoryPort[Entity]):
         return Page(items=items, total=len(items), page=1, per_page=len(items), itemized=True)
 
     async def _list(self, statement: Query, values: Params | None = None) -> list[Entity]:
-        async def query(session: AsyncSession) -> list[Entity]:
-            return [self._to_entity(row, session) for row in await session.execute(statement, values)]
+        return await self.database.read(lambda session: session.run_sync(self._fetch, statement, values))
 
-        return await self.database.read(query)
+    async def _write(self, statement: Executable, values: list[dict[str, Any]] | None = None) -> list[Entity]:
+        """Store a row and read what was stored; if anything fails, nothing is stored."""
+        single = not self._mapping.may_fail_after_write or self.database.in_transaction
+        async with nullcontext() if single else self.database.transaction(), self.database.session() as session:
+            if not self._mapping.needs_select:
+                return await session.run_sync(self._fetch, statement, values)
+            keys = (await session.scalars(statement, values)).all()
+            return [entity for key in keys for entity in await self._list(self._get, {"object_id": key})]
+
+    def _returning(self, statement: Insert | Update) -> Executable:
+        """Let the statement return what was stored, or its key if only a SELECT can read it."""
+        if self._mapping.needs_select:
+            return statement.returning(self._key).execution_options(synchronize_session=False)
+        returning = statement.returning(*self._mapping.selection).options(*self._mapping.options)
+        return returning.execution_options(synchronize_session=False)
+
+    def _fetch(
+        self, session: Session, statement: Executable, values: Params | list[dict[str, Any]] | None
+    ) -> list[Entity]:
+        """Load models in a session of their own, so that they belong to no session when they are returned."""
+        if self.entity_class is not None:
+            return [self.entity_class(**row._mapping) for row in session.execute(statement, values)]
+        with Session(session.connection(), autoflush=False, join_transaction_mode="rollback_only") as loader:
+            models = list(loader.scalars(statement, values).unique())
+            if self._mapping.needs_select:
+                set_back_references(loader)
+            loader.expunge_all()
+            return models
 
     async def _delete(self, statement: Delete) -> int:
         async with self.database.session() as session:
@@ -166,28 +197,10 @@ class Repository(RepositoryPort[Entity]):
     def _matching(self, query_params: Params) -> Query:
         return self._apply_query_params(self._select, query_params).order_by(self._key)
 
-    def _columns(self) -> list[Any]:
-        if self.entity_class is None:
-            return [self.base_class]
-        return [getattr(self.base_class, field.name) for field in dataclasses.fields(self.entity_class) if field.init]
-
-    def _to_entity(self, row: Row[Any], session: AsyncSession) -> Entity:
-        if self.entity_class is not None:
-            return cast("Entity", self.entity_class(**row._mapping))
-        session.expunge(row[0])
-        return cast("Entity", row[0])
-
     def _first(self, found: list[Entity]) -> Entity:
         if not found:
             raise NotFoundError(self.DEFAULT_NOT_FOUND_MESSAGE)
         return found[0]
-
-    def _require_columns(self, data: Params) -> dict[str, Any]:
-        unknown = sorted(data.keys() - self._attributes)
-        if unknown:
-            msg = f"{self.base_class.__name__} has no column {', '.join(unknown)}"
-            raise TypeError(msg)
-        return dict(data)
 
 
 class _ReadParams(Mapping[str, Any]):

@@ -7,7 +7,9 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 
 
 def adapt_sqlite(engine: Engine, *, foreign_keys: bool) -> None:
-    """`foreign_keys=False` is for migrations: SQLite alters a table by copying it, and the drop would cascade.
+    """Begin transactions and check foreign keys.
+
+    `foreign_keys=False` is for migrations: SQLite alters a table by copying it, and the drop would cascade.
 
     Source: https://alembic.sqlalchemy.org/en/latest/batch.html#dealing-with-referencing-foreign-keys
     """

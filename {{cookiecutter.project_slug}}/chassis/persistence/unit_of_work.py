@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 
 class ConcurrentUseError(RuntimeError):
-    """A programming error: a transaction is one connection, and that does one thing at a time."""
+    """A programming error: a transaction has one connection, which does one thing at a time."""
 
 
 class FailedTransactionError(RuntimeError):
@@ -16,7 +16,7 @@ class FailedTransactionError(RuntimeError):
 
 
 class UnitOfWork:
-    """`open` is true until the transaction ends; calls that come later get a session of their own."""
+    """Keeps the session of a transaction; `open` is true until it ends, and later calls get sessions of their own."""
 
     def __init__(self, session: AsyncSession, outer: "UnitOfWork | None" = None) -> None:
         self.session = session

@@ -1,7 +1,7 @@
 """The PostgreSQL for tests is chosen here and nowhere else.
 
-`TEST_DATABASE_URL` if set; else a container if a Docker engine answers; else the server of a wheel.
-`TEST_DATABASE=url|container|embedded` forces one of them, and then nothing else is tried.
+It is the one that `TEST_DATABASE_URL` names; otherwise a container, if a Docker engine answers; otherwise the server of
+the wheel. `TEST_DATABASE=url|container|embedded` forces one of them, and then nothing else is tried.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from chassis.dev.postgres import temporary_server
 from chassis.persistence.engine import DatabaseOptions
 from chassis.persistence.url import parse_url
 
-# For all tests except those of timeouts: the machine may be busy.
+# For all tests that are not about timeouts, because the machine may be busy.
 PATIENT = DatabaseOptions(application_name="tests", connect_timeout=30, pool_timeout=30)
 KINDS = ("url", "container", "embedded")
 

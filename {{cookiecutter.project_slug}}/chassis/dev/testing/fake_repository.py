@@ -1,4 +1,4 @@
-"""A repository in memory: services are tested without a database."""
+"""A repository in memory lets services be tested without a database."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ class FakeRepository(RepositoryPort[Entity]):
     """Keeps the promises of `RepositoryPort` and filters by equality with any attribute of the entity."""
 
     def __init__(self, entity_class: Callable[..., Entity], **defaults: Any) -> None:
-        """`defaults` are values that a database would fill in, for instance `created_at`."""
+        """Take as `defaults` the values that a database would fill in, for example `created_at`."""
         self.items: dict[int, Entity] = {}
         self._entity_class = entity_class
         self._defaults = defaults

@@ -22,7 +22,7 @@ from chassis.persistence.model import ModelExtension
 
 
 class DatabaseReport:
-    """A plugin of pytest: the header names the kind of database, the summary tells what cleaning it costs."""
+    """Names the kind of database in the header of a test run, and the time to clean it in the summary."""
 
     milliseconds: list[float] = []  # noqa: RUF012 - shared by all tests of a process
 

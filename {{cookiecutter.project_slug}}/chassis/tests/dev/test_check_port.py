@@ -7,7 +7,7 @@ import pytest
 from chassis.dev.check_port import find_problem
 
 
-def test_says_that_a_port_is_in_use() -> None:
+def test_reports_a_port_that_is_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
         result = subprocess.run(
@@ -21,5 +21,5 @@ def test_says_that_a_port_is_in_use() -> None:
 
 
 @pytest.mark.parametrize("port", ["", "0", "65536", "abc", "-1"])
-def test_says_what_a_port_is(port: str) -> None:
+def test_refuses_a_text_that_is_not_a_port(port: str) -> None:
     assert find_problem(port) == f"PORT={port} is not a port: expected a number from 1 to 65535."

@@ -17,17 +17,17 @@ from chassis.dev.postgres import ROOT, VARIABLE, PostgresServer, temporary_serve
 
 PRINT_URI = (sys.executable, "-c", f"import os; print(os.environ['{VARIABLE}'], flush=True)")
 
-# Says when it is ready, then waits; when it is told to end, it says whether the database still answers.
+# Prints `ready` and waits; on a signal it connects to the database, which must still answer, and ends.
 WAIT = """
 import os, signal, socket, sys, time
 from sqlalchemy import make_url
 
 def end(*_):
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # it may come twice
+        signal.signal(number, signal.SIG_IGN)  # the signal may arrive twice
     query = make_url(os.environ["SQLALCHEMY_DATABASE_URI"]).query
     socket.socket(socket.AF_UNIX).connect(query["host"] + "/.s.PGSQL." + query["port"])
-    os.write(1, b"ended with a database\\n")  # print is not reentrant, and may not be over
+    os.write(1, b"ended with a database\\n")  # print is not reentrant, and may still be running
     sys.exit(5)
 
 signal.signal(signal.SIGINT, end)
@@ -39,7 +39,7 @@ while True:
 
 
 def copy_package(project: Path) -> None:
-    """Copy what `chassis.dev.postgres` needs, and nothing of the service."""
+    """Copy the modules that `chassis.dev.postgres` needs, and nothing of the service."""
     ignored = shutil.ignore_patterns("__pycache__", "testing")
     for name in ("dev", "cli"):
         shutil.copytree(ROOT / "chassis" / name, project / "chassis" / name, ignore=ignored)
@@ -47,7 +47,7 @@ def copy_package(project: Path) -> None:
 
 @pytest.fixture(scope="module", name="project")
 def _project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A project that has the scripts and nothing else; its server is stopped at the end."""
+    """A project without a service; its server is stopped at the end."""
     project = tmp_path_factory.mktemp("project")
     copy_package(project)
     yield project
@@ -66,13 +66,13 @@ def _unconfigured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
 
 
-def postgres(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_postgres(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "chassis.dev.postgres", *arguments]
     return subprocess.run(command, cwd=project, capture_output=True, text=True, check=False, timeout=120)
 
 
-def begun(project: Path, *arguments: str) -> subprocess.Popen[str]:
-    """In a process group of its own, as from a terminal."""
+def start_process(project: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start it in a process group of its own, as a terminal does."""
     return subprocess.Popen(
         [sys.executable, "-m", "chassis.dev.postgres", *arguments],
         cwd=project,
@@ -98,10 +98,10 @@ def pid_of(server: PostgresServer) -> int:
 
 
 def test_start_and_stop_can_be_repeated(project: Path) -> None:
-    first, second = postgres(project, "start"), postgres(project, "start")
-    running = postgres(project, "status")
-    stops = postgres(project, "stop"), postgres(project, "stop")
-    stopped = postgres(project, "status")
+    first, second = run_postgres(project, "start"), run_postgres(project, "start")
+    running = run_postgres(project, "status")
+    stops = run_postgres(project, "stop"), run_postgres(project, "stop")
+    stopped = run_postgres(project, "status")
 
     assert first.stdout.startswith(f"export {VARIABLE}='postgresql+asyncpg://")
     assert second.stdout == first.stdout
@@ -109,7 +109,7 @@ def test_start_and_stop_can_be_repeated(project: Path) -> None:
     assert (running.returncode, stopped.returncode) == (0, 3)
 
 
-def test_keeps_the_data_over_a_restart(server: PostgresServer) -> None:
+def test_keeps_the_data_across_a_restart(server: PostgresServer) -> None:
     server.start()
     execute(server.uri, "CREATE TABLE kept ()")
 
@@ -132,7 +132,7 @@ def test_starts_again_after_the_server_was_killed(server: PostgresServer) -> Non
     execute(server.uri, "SELECT 1")
 
 
-def test_does_not_believe_a_pid_file_that_names_another_program(server: PostgresServer) -> None:
+def test_ignores_a_pid_file_that_names_another_program(server: PostgresServer) -> None:
     server.start()
     content = (server.data / "postmaster.pid").read_text()
     pid = str(pid_of(server))
@@ -150,7 +150,7 @@ def test_does_not_believe_a_pid_file_that_names_another_program(server: Postgres
 
 
 @pytest.mark.parametrize("name", ["a b, ü", "long/" * 25], ids=["odd", "long"])
-def test_any_path_will_do(tmp_path: Path, name: str) -> None:
+def test_runs_below_any_path(tmp_path: Path, name: str) -> None:
     server = PostgresServer(tmp_path / name, durable=False)
 
     with server.started():
@@ -170,14 +170,14 @@ def test_temporary_servers_run_side_by_side_and_leave_nothing() -> None:
     assert not any(directory.exists() for directory in directories)
 
 
-def test_data_of_another_version_are_refused_in_one_sentence(project: Path) -> None:
-    postgres(project, "start")
-    postgres(project, "stop")
+def test_refuses_data_of_another_version_in_one_sentence(project: Path) -> None:
+    run_postgres(project, "start")
+    run_postgres(project, "stop")
     version = project / ".postgres" / "data" / "PG_VERSION"
     content = version.read_text()
     version.write_text("9\n")
 
-    result = postgres(project, "start")
+    result = run_postgres(project, "start")
     version.write_text(content)
 
     assert result.returncode == 1
@@ -185,25 +185,25 @@ def test_data_of_another_version_are_refused_in_one_sentence(project: Path) -> N
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_run_passes_the_exit_code_on_and_stops_the_server(project: Path) -> None:
-    result = postgres(project, "run", "--", sys.executable, "-c", "raise SystemExit(7)")
+def test_run_returns_the_exit_code_and_stops_the_server(project: Path) -> None:
+    result = run_postgres(project, "run", "--", sys.executable, "-c", "raise SystemExit(7)")
 
     assert result.returncode == 7
-    assert postgres(project, "status").returncode == 3
+    assert run_postgres(project, "status").returncode == 3
 
 
-def test_run_leaves_a_server_alone_that_ran_before(project: Path) -> None:
-    postgres(project, "start")
+def test_run_does_not_stop_a_server_that_was_running_before(project: Path) -> None:
+    run_postgres(project, "start")
 
-    result = postgres(project, "run", "--", *PRINT_URI)
+    result = run_postgres(project, "run", "--", *PRINT_URI)
 
     assert result.stdout.startswith("postgresql+asyncpg://")
-    assert postgres(project, "status").returncode == 0
-    postgres(project, "stop")
+    assert run_postgres(project, "status").returncode == 0
+    run_postgres(project, "stop")
 
 
 @pytest.mark.parametrize("place", ["environment", ".env"])
-def test_run_takes_the_configured_database_and_starts_none(
+def test_run_uses_the_configured_database_and_starts_no_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     copy_package(tmp_path)
@@ -211,7 +211,7 @@ def test_run_takes_the_configured_database_and_starts_none(
         (tmp_path / ".env").write_text(f"{VARIABLE}=postgresql://configured/database\n")
     monkeypatch.setenv(VARIABLE, "" if place == ".env" else "postgresql://configured/database")
 
-    result = postgres(tmp_path, "run", "--", *PRINT_URI)
+    result = run_postgres(tmp_path, "run", "--", *PRINT_URI)
 
     assert result.stdout == "postgresql://configured/database\n"
     assert not (tmp_path / ".postgres").exists()
@@ -221,7 +221,7 @@ def test_run_takes_the_configured_database_and_starts_none(
 def test_a_signal_ends_the_command_first_and_then_the_database(
     project: Path, number: signal.Signals, whom: str
 ) -> None:
-    with begun(project, "run", "--", sys.executable, "-c", WAIT) as process:
+    with start_process(project, "run", "--", sys.executable, "-c", WAIT) as process:
         assert process.stdout
         assert process.stdout.readline() == "ready\n"
 
@@ -234,8 +234,8 @@ def test_a_signal_ends_the_command_first_and_then_the_database(
     assert not PostgresServer(project / ".postgres").running
 
 
-def test_a_killed_owner_takes_its_temporary_server_along(project: Path) -> None:
-    with begun(project, "temporary", "--", *PRINT_URI[:2], f"{PRINT_URI[2]}; input()") as process:
+def test_a_temporary_server_stops_when_its_owner_is_killed(project: Path) -> None:
+    with start_process(project, "temporary", "--", *PRINT_URI[:2], f"{PRINT_URI[2]}; input()") as process:
         assert process.stdout
         directory = Path(str(make_url(process.stdout.readline()).query["host"])).parent
         process.kill()

@@ -1,4 +1,4 @@
-"""`run_postgres.sh` with a stand-in for docker, and once with a real engine where one answers."""
+"""`run_postgres.sh` runs with a stand-in for docker, and once with a real engine if there is one."""
 
 import asyncio
 import os
@@ -63,7 +63,7 @@ def run(project: Path) -> subprocess.CompletedProcess[str]:
         (f"{VARIABLE}=postgresql://mine\nA=1", f"{VARIABLE}=postgresql://mine\nA=1"),
     ],
 )
-def test_writes_the_uri_once_and_destroys_nothing(project: Path, before: str | None, after: str) -> None:
+def test_writes_the_uri_once_and_keeps_everything_else(project: Path, before: str | None, after: str) -> None:
     env = project / ".env"
     if before is not None:
         env.write_bytes(before.encode())
@@ -74,13 +74,13 @@ def test_writes_the_uri_once_and_destroys_nothing(project: Path, before: str | N
     assert env.read_bytes() == after.encode()
 
 
-def test_says_so_when_it_keeps_another_uri(project: Path) -> None:
+def test_reports_that_it_keeps_another_uri(project: Path) -> None:
     (project / ".env").write_text(f"{VARIABLE}=postgresql://mine\n")
 
     assert f"keeps its own {VARIABLE}; this one is {URI}" in run(project).stdout
 
 
-def test_starts_the_container_that_is_there(project: Path) -> None:
+def test_starts_an_existing_container(project: Path) -> None:
     run(project)
 
     calls = (project / "calls").read_text().splitlines()
@@ -88,7 +88,7 @@ def test_starts_the_container_that_is_there(project: Path) -> None:
     assert not any(call.startswith("run ") for call in calls)
 
 
-def test_makes_a_missing_container_reachable_from_this_machine_only(
+def test_creates_a_missing_container_that_only_this_machine_can_reach(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CONTAINER_MISSING", "1")
@@ -97,12 +97,12 @@ def test_makes_a_missing_container_reachable_from_this_machine_only(
 
     run(project)
 
-    (made,) = [call for call in (project / "calls").read_text().splitlines() if call.startswith("run ")]
-    assert "--name my-project-postgres --publish 127.0.0.1:7151:5432" in made
-    assert made.endswith(" postgres:17")
+    (creation,) = [call for call in (project / "calls").read_text().splitlines() if call.startswith("run ")]
+    assert "--name my-project-postgres --publish 127.0.0.1:7151:5432" in creation
+    assert creation.endswith(" postgres:17")
 
 
-def test_says_in_one_sentence_that_the_port_is_in_use(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_a_port_that_is_in_use_in_one_sentence(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONTAINER_MISSING", "1")
     monkeypatch.setenv("RUN_FAILS", "docker: Error: Bind for 127.0.0.1:5432 failed: port is already allocated.")
 
@@ -114,7 +114,7 @@ def test_says_in_one_sentence_that_the_port_is_in_use(project: Path, monkeypatch
     assert not (project / ".env").exists()
 
 
-def test_says_in_one_sentence_that_no_engine_answers(project: Path, tmp_path: Path) -> None:
+def test_reports_a_missing_engine_in_one_sentence(project: Path, tmp_path: Path) -> None:
     (tmp_path / "bin" / "docker").write_text("#!/bin/sh\nexit 1\n")
 
     result = run(project)
@@ -125,7 +125,7 @@ def test_says_in_one_sentence_that_no_engine_answers(project: Path, tmp_path: Pa
 
 @pytest.fixture(name="real_project")
 def _real_project(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """One whose container is made by a real engine and removed with its data at the end."""
+    """A project whose container a real engine creates; it is removed with its data at the end."""
     path = os.environ["PATH"].partition(":")[2]
     docker = shutil.which("docker", path=path)
     if os.environ.get("TEST_DATABASE", "container") != "container":

@@ -30,24 +30,24 @@ def _pets(database: Database, users: UserRepository) -> PetRepository:
     return PetRepository(database)
 
 
-@pytest.fixture(name="sent")
-async def _sent(database: Database) -> AsyncIterator[list[str]]:
-    """The first word of all that is sent: statements from SQLAlchemy's event, BEGIN and COMMIT from asyncpg's log."""
-    await database.close()  # connections from before have no logger
-    engine, sent = database.engine.sync_engine, list[str]()
+@pytest.fixture(name="statements")
+async def _statements(database: Database) -> AsyncIterator[list[str]]:
+    """Record the first word of each statement: SQLAlchemy's event shows most, asyncpg's log BEGIN and COMMIT."""
+    await database.close()  # connections that are open have no logger
+    engine, statements = database.engine.sync_engine, list[str]()
 
     def log_transactions(connection: Any, _record: object) -> None:  # noqa: ANN401
-        connection.driver_connection.add_query_logger(lambda record: sent.append(_first_word(record.query)))
+        connection.driver_connection.add_query_logger(lambda record: statements.append(_first_word(record.query)))
 
     def log_statements(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        sent.append(_first_word(statement))
+        statements.append(_first_word(statement))
 
     event.listen(engine, "connect", log_transactions)
     event.listen(engine, "before_cursor_execute", log_statements)
     async with database.session() as session:
         await session.execute(text("SELECT 1"))
-    sent.clear()
-    yield sent
+    statements.clear()
+    yield statements
     event.remove(engine, "connect", log_transactions)
     event.remove(engine, "before_cursor_execute", log_statements)
 

@@ -1,4 +1,4 @@
-"""Models that only the tests know: tables of their own, next to those of the migrations."""
+"""Models for tests; their tables are created next to those of the migrations."""
 
 from typing import Any
 

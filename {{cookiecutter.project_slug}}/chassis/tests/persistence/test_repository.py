@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Select
-from sqlalchemy.orm.exc import DetachedInstanceError
+from sqlalchemy.exc import InvalidRequestError
 from werkzeug.datastructures import MultiDict
 
 from chassis.domain.exceptions import ConflictError, NotFoundError, ValidationError
@@ -23,19 +23,19 @@ async def test_creates_reads_updates_and_deletes(users: UserRepository) -> None:
 
 
 @pytest.mark.parametrize("operation", ["get", "delete"])
-async def test_what_does_not_exist_is_not_found(users: UserRepository, operation: str) -> None:
+async def test_an_unknown_id_is_not_found(users: UserRepository, operation: str) -> None:
     with pytest.raises(NotFoundError, match="User was not found"):
         await getattr(users, operation)(0)
 
 
-async def test_an_update_of_what_does_not_exist_is_not_found(users: UserRepository) -> None:
+async def test_an_update_of_an_unknown_id_is_not_found(users: UserRepository) -> None:
     with pytest.raises(NotFoundError):
         await users.update(0, {"name": "a"})
     with pytest.raises(NotFoundError):
         await users.update(0, {})
 
 
-async def test_finds_counts_and_deletes_what_matches(users: UserRepository) -> None:
+async def test_finds_counts_and_deletes_matching_rows(users: UserRepository) -> None:
     for name in "abc":
         await users.create({"name": name})
 
@@ -50,9 +50,7 @@ async def test_finds_counts_and_deletes_what_matches(users: UserRepository) -> N
 
 
 @pytest.mark.parametrize("operation", ["delete_all", "exists", "count", "find"])
-async def test_what_a_repository_does_not_filter_by_is_a_mistake_that_names_it(
-    users: UserRepository, operation: str
-) -> None:
+async def test_an_unknown_filter_is_a_type_error_that_names_it(users: UserRepository, operation: str) -> None:
     await users.create({"name": "a"})
 
     with pytest.raises(TypeError, match="UserRepository does not filter by age, nmae"):
@@ -61,7 +59,7 @@ async def test_what_a_repository_does_not_filter_by_is_a_mistake_that_names_it(
     assert await users.count() == 1
 
 
-async def test_everything_is_deleted_only_without_parameters(users: UserRepository) -> None:
+async def test_deletes_everything_only_without_parameters(users: UserRepository) -> None:
     await users.create({"name": "a"})
 
     with pytest.raises(TypeError, match="filters nothing"):
@@ -72,7 +70,7 @@ async def test_everything_is_deleted_only_without_parameters(users: UserReposito
 
 
 @pytest.mark.parametrize("operation", ["exists", "count", "find"])
-async def test_what_asks_for_a_page_is_no_filter(users: UserRepository, operation: str) -> None:
+async def test_the_parameters_of_a_page_are_not_filters(users: UserRepository, operation: str) -> None:
     await users.create({"name": "a"})
 
     assert await getattr(users, operation)({"page": 1, "per_page": 10, "itemized": False, "itemize": False})
@@ -99,7 +97,7 @@ async def test_a_filter_may_read_its_parameter_in_any_way(users: UserRepository,
     assert await Users(users.database).delete_all({"name": "a"}) == 1
 
 
-async def test_a_list_ignores_what_a_client_makes_up(users: UserRepository) -> None:
+async def test_a_list_ignores_unknown_parameters(users: UserRepository) -> None:
     await users.create({"name": "a"})
     query_string = MultiDict([("name", "a"), ("nmae", "b"), ("page", "1")])
 
@@ -119,7 +117,9 @@ async def test_pages_are_ordered_by_id(users: UserRepository) -> None:
     assert (second.total, second.page, second.per_page) == (12, 2, 10)
 
 
-async def test_an_itemized_list_ends_at_its_ceiling(users: UserRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_itemized_list_over_its_limit_is_invalid(
+    users: UserRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(UserRepository, "MAX_ITEMIZED", 2)
     for name in "ab":
         await users.create({"name": name})
@@ -145,7 +145,7 @@ async def test_a_reference_to_nothing_is_a_conflict(pets: PetRepository) -> None
         await pets.create({"owner_id": 0})
 
 
-async def test_what_is_referred_to_cannot_be_deleted(users: UserRepository, pets: PetRepository) -> None:
+async def test_a_row_that_others_refer_to_cannot_be_deleted(users: UserRepository, pets: PetRepository) -> None:
     user = await users.create({"name": "a"})
     await pets.create({"owner_id": user.id})
 
@@ -153,7 +153,7 @@ async def test_what_is_referred_to_cannot_be_deleted(users: UserRepository, pets
         await users.delete(user.id)
 
 
-async def test_a_missing_value_is_our_mistake(users: UserRepository) -> None:
+async def test_a_missing_value_is_an_unexpected_error(users: UserRepository) -> None:
     with pytest.raises(Exception, match="null value in column"):
         await users.create({})
 
@@ -169,16 +169,16 @@ async def test_an_id_out_of_range_is_invalid(users: UserRepository) -> None:
         await users.get(2**70)
 
 
-async def test_an_unknown_column_is_a_mistake_that_names_it(users: UserRepository) -> None:
+async def test_an_unknown_column_is_a_type_error_that_names_it(users: UserRepository) -> None:
     with pytest.raises(TypeError, match="User has no column nmae"):
         await users.create({"nmae": "a"})
 
 
-async def test_no_lazy_load_leaves_a_repository(users: UserRepository) -> None:
+async def test_a_returned_model_loads_nothing(users: UserRepository) -> None:
     async with users.transaction():
         user = await users.create({"name": "a"})
 
-        with pytest.raises(DetachedInstanceError):
+        with pytest.raises(InvalidRequestError, match=r"'User\.pets' is not available"):
             _ = user.pets
 
 

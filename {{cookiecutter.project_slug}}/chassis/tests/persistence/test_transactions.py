@@ -1,4 +1,4 @@
-"""What a transaction keeps together, and what it keeps apart."""
+"""A transaction commits or undoes all of its writes, and shares its session with nobody."""
 
 import asyncio
 from contextlib import nullcontext
@@ -17,33 +17,33 @@ class AnyError(Exception):
     pass
 
 
-async def test_a_write_on_its_own_is_committed_when_it_returns(users: UserRepository, sent: list[str]) -> None:
+async def test_commits_a_single_write_before_it_returns(users: UserRepository, statements: list[str]) -> None:
     await users.create({"name": "a"})
 
-    assert sent == ["INSERT"]
+    assert statements == ["INSERT"]
     assert await users.count() == 1
 
 
-async def test_a_read_is_one_statement_without_begin(users: UserRepository, sent: list[str]) -> None:
+async def test_a_read_is_one_statement_without_begin(users: UserRepository, statements: list[str]) -> None:
     user = await users.create({"name": "a"})
-    sent.clear()
+    statements.clear()
 
     await users.get(user.id)
 
-    assert sent == ["SELECT"]
+    assert statements == ["SELECT"]
 
 
-async def test_a_read_after_a_failed_transaction_sends_no_begin(users: UserRepository, sent: list[str]) -> None:
+async def test_a_read_after_a_failed_transaction_sends_no_begin(users: UserRepository, statements: list[str]) -> None:
     with pytest.raises(AnyError):
         async with users.transaction():
             await users.create({"name": "a"})
             raise AnyError
-    assert sorted(sent) == ["BEGIN", "INSERT", "ROLLBACK"]  # the event precedes the BEGIN that it causes
-    sent.clear()
+    assert sorted(statements) == ["BEGIN", "INSERT", "ROLLBACK"]  # the event precedes the BEGIN that it causes
+    statements.clear()
 
     assert not await users.exists({"name": "a"})
 
-    assert sent == ["SELECT"]
+    assert statements == ["SELECT"]
 
 
 async def test_all_writes_of_a_transaction_are_committed_together(users: UserRepository, pets: PetRepository) -> None:
@@ -75,14 +75,14 @@ async def test_a_cancelled_transaction_leaves_nothing_behind(users: UserReposito
 
     task = asyncio.create_task(work())
     await written.wait()
-    await _until_statements_are(1, "SELECT pg_sleep(30)", database)
+    await wait_for_statements(1, "SELECT pg_sleep(30)", database)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
     assert await users.count() == 0
-    assert _checked_out(database) == 0
-    await _until_statements_are(0, "SELECT pg_sleep(30)", database)
+    assert count_checked_out(database) == 0
+    await wait_for_statements(0, "SELECT pg_sleep(30)", database)
 
 
 async def test_a_nested_failure_undoes_only_its_part(users: UserRepository) -> None:
@@ -107,7 +107,7 @@ async def test_a_nested_success_is_undone_with_the_outer_transaction(users: User
     assert await users.count() == 0
 
 
-async def test_an_error_that_is_caught_inside_does_not_pass_for_a_commit(users: UserRepository) -> None:
+async def test_an_error_that_is_caught_inside_prevents_the_commit(users: UserRepository) -> None:
     with pytest.raises(FailedTransactionError, match="nested") as raised:
         async with users.transaction():
             await users.create({"name": "a"})
@@ -118,7 +118,7 @@ async def test_an_error_that_is_caught_inside_does_not_pass_for_a_commit(users: 
     assert await users.count() == 0
 
 
-async def test_an_error_that_is_caught_next_to_its_statement_is_one_as_well(
+async def test_an_error_that_is_caught_next_to_its_statement_prevents_the_commit(
     users: UserRepository, database: Database
 ) -> None:
     with pytest.raises(FailedTransactionError):
@@ -142,7 +142,7 @@ async def test_an_error_that_is_caught_inside_a_nested_transaction_undoes_only_t
     assert [user.name for user in (await users.get_all()).items] == ["outer"]
 
 
-async def test_a_value_that_is_refused_after_that_costs_the_nested_transaction_only(
+async def test_a_refused_value_after_a_caught_error_undoes_only_the_nested_transaction(
     users: UserRepository,
 ) -> None:
     async with users.transaction():
@@ -159,7 +159,7 @@ async def test_a_value_that_is_refused_after_that_costs_the_nested_transaction_o
 
 
 @pytest.mark.parametrize("nested", [False, True])
-async def test_a_statement_that_ran_out_of_time_spoils_its_transaction(
+async def test_a_statement_that_times_out_prevents_the_commit(
     users: UserRepository, database: Database, *, nested: bool
 ) -> None:
     with pytest.raises(FailedTransactionError):
@@ -171,10 +171,10 @@ async def test_a_statement_that_ran_out_of_time_spoils_its_transaction(
                     await session.execute(text("SELECT pg_sleep(30)"))
 
     assert await users.count() == 0
-    assert _checked_out(database) == 0
+    assert count_checked_out(database) == 0
 
 
-async def test_a_call_that_sent_nothing_spoils_nothing(users: UserRepository) -> None:
+async def test_a_row_that_is_not_found_does_not_prevent_the_commit(users: UserRepository) -> None:
     async with users.transaction():
         await users.create({"name": "a"})
         with pytest.raises(NotFoundError):
@@ -183,7 +183,9 @@ async def test_a_call_that_sent_nothing_spoils_nothing(users: UserRepository) ->
     assert await users.count() == 1
 
 
-async def test_a_failed_statement_on_its_own_spoils_no_other(users: UserRepository, database: Database) -> None:
+async def test_a_failed_statement_outside_of_a_transaction_does_not_affect_it(
+    users: UserRepository, database: Database
+) -> None:
     await users.create({"name": "a"})
 
     async with users.transaction():
@@ -203,7 +205,7 @@ async def test_a_transaction_sees_its_own_writes_and_others_do_not(users: UserRe
             assert await users.count() == 0
 
 
-async def test_concurrent_transactions_keep_apart(users: UserRepository) -> None:
+async def test_concurrent_transactions_do_not_share_a_session(users: UserRepository) -> None:
     async def work(number: int) -> None:
         async with users.transaction():
             await users.create({"name": str(number)})
@@ -220,7 +222,7 @@ async def test_reads_outside_of_a_transaction_run_in_parallel(users: UserReposit
     async def sleep() -> None:
         async with database.session() as session:
             await session.execute(text("SELECT pg_sleep(0.2)"))
-            checked_out.append(_checked_out(database))
+            checked_out.append(count_checked_out(database))
 
     checked_out: list[int] = []
     await asyncio.gather(*(sleep() for _ in range(5)))
@@ -234,7 +236,7 @@ async def test_two_calls_at_once_inside_a_transaction_are_an_error(users: UserRe
             await asyncio.gather(users.create({"name": "a"}), users.create({"name": "b"}))
 
     assert await users.count() == 0
-    assert _checked_out(database) == 0
+    assert count_checked_out(database) == 0
 
 
 async def test_a_call_still_running_at_the_end_of_a_transaction_is_an_error(
@@ -248,7 +250,7 @@ async def test_a_call_still_running_at_the_end_of_a_transaction_is_an_error(
     await asyncio.gather(task, return_exceptions=True)
 
     assert await users.count() == 0
-    assert _checked_out(database) == 0
+    assert count_checked_out(database) == 0
 
 
 async def test_two_nested_transactions_at_once_are_an_error(users: UserRepository) -> None:
@@ -296,8 +298,8 @@ async def test_not_found_inside_a_transaction_rolls_back(users: UserRepository) 
     assert await users.count() == 0
 
 
-async def _until_statements_are(expected: int, statement: str, database: Database) -> None:
-    """Sooner than its timeout would end it."""
+async def wait_for_statements(expected: int, statement: str, database: Database) -> None:
+    """Wait until this number of them is running, for less time than their timeout."""
     running = (
         "SELECT count(*) FROM pg_stat_activity "
         f"WHERE state = 'active' AND query = '{statement}' AND datname = current_database()"
@@ -307,5 +309,5 @@ async def _until_statements_are(expected: int, statement: str, database: Databas
             await asyncio.sleep(0.01)
 
 
-def _checked_out(database: Database) -> int:
+def count_checked_out(database: Database) -> int:
     return database.engine.pool.checkedout()  # type: ignore[attr-defined,no-any-return]

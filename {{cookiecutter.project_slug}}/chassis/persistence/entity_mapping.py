@@ -1,0 +1,117 @@
+"""A repository compares its model with its entity class when it is made: a mistake stops the start, not a request."""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from inspect import signature
+from typing import Any
+
+from sqlalchemy import inspect, select
+from sqlalchemy.exc import NoInspectionAvailable, SQLAlchemyError
+from sqlalchemy.orm import InstrumentedAttribute, Mapper
+
+from chassis.domain.exceptions import ConfigurationError
+from chassis.persistence.loading import is_stored, loading_options, loads_more_than_a_row
+
+
+class EntityMapping:
+    """Describes what a repository selects and writes: the fields of its entity class, or the model itself.
+
+    Raises:
+        ConfigurationError: the model or the entity class does not suit a repository; the message names the field.
+    """
+
+    def __init__(self, repository: str, base_class: type[Any] | None, entity_class: type[Any] | None) -> None:
+        self._repository = repository
+        self._mapper = self._find_mapper(base_class)
+        self._model = self._mapper.class_.__name__
+        self._stored = {attribute.key for attribute in self._mapper.column_attrs if is_stored(attribute)}
+        self._check_hybrids()
+        self.key = self._find_key()
+        if entity_class is None:
+            self.selection = [self._mapper.class_]
+            self.options = tuple(loading_options(self._mapper))
+        else:
+            self.selection = self._select_fields(entity_class)
+            self.options = ()
+        self.needs_select = entity_class is None and loads_more_than_a_row(self._mapper)
+        self.may_fail_after_write = self.needs_select or hasattr(entity_class, "__post_init__")
+
+    def to_columns(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the data by the names of column attributes, of which synonyms are other names.
+
+        Raises:
+            TypeError: a name is not that of a column.
+        """
+        synonyms = {name: synonym.name for name, synonym in self._mapper.synonyms.items()}
+        columns = {synonyms.get(name, name): value for name, value in data.items()}
+        if unknown := sorted(columns.keys() - self._stored):
+            msg = f"{self._model} has no column {', '.join(unknown)}"
+            raise TypeError(msg)
+        return columns
+
+    def _find_mapper(self, base_class: type[Any] | None) -> Mapper[Any]:
+        try:
+            mapper: Mapper[Any] = inspect(base_class)
+            mapper.attrs  # noqa: B018 - configures all mappers, which shows mistakes in their relationships
+        except NoInspectionAvailable:
+            msg = f"{self._repository} has no model: set `base_class`, which is {base_class!r}."
+            raise ConfigurationError(msg) from None
+        except SQLAlchemyError as error:
+            msg = f"The model of {self._repository} cannot be used: {error}"
+            raise ConfigurationError(msg) from error
+        if len(mapper.tables) > 1:
+            tables = ", ".join(table.fullname for table in mapper.tables)
+            msg = f"{self._repository} cannot store {mapper.class_.__name__}, which has several tables: {tables}."
+            raise ConfigurationError(msg)
+        return mapper
+
+    def _find_key(self) -> Any:  # noqa: ANN401 - the attribute of a model, or its column
+        columns = self._mapper.primary_key
+        keys = [self._mapper.get_property_by_column(column).key for column in columns]
+        if len(keys) > 1:
+            msg = (
+                f"{self._repository} needs a model whose primary key is one column, and that of {self._model} is "
+                f"({', '.join(keys)}): give it an id, and make these a UniqueConstraint."
+            )
+            raise ConfigurationError(msg)
+        names = {attribute.key: attribute.columns[0].key for attribute in self._mapper.column_attrs}
+        if all(name == names.get(name) for name in self._mapper.all_orm_descriptors.keys()):  # noqa: SIM118 - not a dict
+            return columns[0]  # a statement of columns costs less, and `filter_by` finds the same names
+        return getattr(self._mapper.class_, keys[0])
+
+    def _select_fields(self, entity_class: type[Any]) -> list[Any]:
+        name = entity_class.__name__
+        if not is_dataclass(entity_class):
+            msg = f"The `entity_class` of {self._repository} must be a dataclass, and {name} is not one."
+            raise ConfigurationError(msg)
+        names = [field.name for field in fields(entity_class) if field.init]
+        try:
+            signature(entity_class).bind(**dict.fromkeys(names))
+        except TypeError as error:
+            msg = f"{self._repository} cannot create {name} from its fields: {error}."
+            raise ConfigurationError(msg) from error
+        return [self._select_field(f"{self._repository} cannot fill {name}.{field}", field) for field in names]
+
+    def _select_field(self, problem: str, name: str) -> Any:  # noqa: ANN401
+        if name not in self._mapper.all_orm_descriptors:
+            msg = f"{problem}: {self._model} has no column {name}. Correct the name, or give the field `init=False`."
+            raise ConfigurationError(msg)
+        if name in self._mapper.relationships:
+            msg = f"{problem}: {self._model}.{name} is a relationship, and a row has only columns."
+            raise ConfigurationError(msg)
+        attribute = getattr(self._mapper.class_, name)
+        try:
+            select(attribute)
+        except (SQLAlchemyError, NotImplementedError) as error:
+            msg = f"{problem}: {self._model}.{name} is not an SQL expression."
+            raise ConfigurationError(msg) from error
+        # Without a label, `filter_by` takes a synonym and a hybrid for another table with the same columns.
+        return attribute if isinstance(attribute, InstrumentedAttribute) else attribute.label(name)
+
+    def _check_hybrids(self) -> None:
+        for name in self._mapper.all_orm_descriptors.keys():  # noqa: SIM118 - not a dict
+            try:
+                getattr(self._mapper.class_, name)
+            except Exception as error:  # a hybrid is code of the service, and SQLAlchemy calls it for each INSERT
+                msg = f"{self._model}.{name} is not an SQL expression: make it a `@property`. ({error})"
+                raise ConfigurationError(msg) from error
