@@ -407,8 +407,8 @@ def test_the_page_names_the_faults_under_test() -> None:
 
 
 def test_the_page_names_the_sqlstates_of_an_unavailable_database(project: Path) -> None:
-    code = (project / "src" / "infrastructure" / "databases" / "errors.py").read_text(encoding="utf-8")
-    tests = (project / "tests" / "infrastructure" / "test_database_faults.py").read_text(encoding="utf-8")
+    code = (project / "chassis" / "persistence" / "errors.py").read_text(encoding="utf-8")
+    tests = (project / "chassis" / "tests" / "persistence" / "test_database_faults.py").read_text(encoding="utf-8")
     states = re.findall(r'"(\w+)",  #', code[code.index("_UNAVAILABLE_STATES") :].partition("\n)\n")[0])
     (sentence,) = [line for line in PAGE.splitlines() if "classes of SQLSTATE" in line]
 
