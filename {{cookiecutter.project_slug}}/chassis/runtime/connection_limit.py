@@ -6,9 +6,7 @@ import time
 from math import inf
 from typing import Protocol
 
-import structlog
-
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 # For connections that wait to be accepted (`backlog` of Hypercorn is 100), the database, files and the event loop.
 RESERVED_DESCRIPTORS = 200
@@ -23,9 +21,10 @@ class RareWarning:
         self._next = -inf
 
     def log(self, **fields: object) -> None:
-        if time.monotonic() >= self._next:
-            self._next = time.monotonic() + SECONDS_BETWEEN_WARNINGS
-            log.warning(self._event, **fields)
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + SECONDS_BETWEEN_WARNINGS
+            log.warning(self._event, extra=fields)
 
 
 class Closable(Protocol):

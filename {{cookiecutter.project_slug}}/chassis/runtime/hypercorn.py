@@ -11,7 +11,6 @@ from typing import ClassVar
 
 import hypercorn.asyncio.run
 import hypercorn.protocol
-import structlog
 from hypercorn.asyncio.tcp_server import MAX_RECV, TCPServer
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
@@ -20,7 +19,7 @@ from chassis.runtime.connection_limit import ConnectionLimit, DescriptorFilter, 
 from chassis.runtime.hypercorn_protocol import HTTP1Protocol
 from chassis.runtime.stalled_client import StallGuard
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 VERSIONS = "0.18."
 REQUEST_SECONDS = 5.0  # for the headers of a request, from the connection or from the first byte of a later request
@@ -32,7 +31,7 @@ BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: cl
 def harden() -> None:
     """Let Hypercorn use the classes of this module, unless they were written for another version."""
     if not version("hypercorn").startswith(VERSIONS):
-        log.warning("this version of Hypercorn is not hardened", version=version("hypercorn"))
+        log.warning("Hypercorn is not hardened, because its version is not %s*", VERSIONS)
         return
     Config.alpn_protocols = ["http/1.1"]  # a default: `alpn_protocols` in hypercorn.toml overrides it
     Connection.limit = ConnectionLimit(find_maximum())

@@ -1,13 +1,16 @@
 """HTTP as Hypercorn 0.18 speaks it on a connection, without the ways in which a client can misuse it."""
 
 import asyncio
+from typing import Any
 
 import h11
+from hypercorn.asyncio.worker_context import EventWrapper
 from hypercorn.events import Closed, Event
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.protocol.ws_stream import Handshake
 from wsproto.extensions import PerMessageDeflate
+from wsproto.frame_protocol import CloseReason
 from wsproto.handshake import server_extensions_handshake
 
 from chassis.runtime.connection_limit import RareWarning
@@ -15,11 +18,26 @@ from chassis.runtime.connection_limit import RareWarning
 http2_warning = RareWarning("a client that speaks HTTP/2 is refused, because that is the job of the proxy")
 
 
+class ReadPermission(EventWrapper):
+    """Raises an error in whoever waits to read the next request of a client that has left."""
+
+    is_withdrawn = False
+
+    async def wait(self) -> None:
+        if not self.is_withdrawn:
+            await super().wait()
+        if self.is_withdrawn:
+            raise ConnectionAbortedError
+
+
 class HTTP1Protocol(H11Protocol):
     """Never switches to HTTP/2, and refuses requests for which Hypercorn logs a traceback."""
 
     answered: asyncio.Event
-    _is_closed = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.can_read: ReadPermission = ReadPermission()
 
     @property
     def is_answering(self) -> bool:
@@ -30,8 +48,14 @@ class HTTP1Protocol(H11Protocol):
         return bool(self.connection.trailing_data[0])
 
     async def handle(self, event: Event) -> None:
-        self._is_closed = self._is_closed or isinstance(event, Closed)
+        if isinstance(event, Closed):
+            self.can_read.is_withdrawn = True
+            await self.can_read.set()
         await super().handle(event)
+        if (
+            self.stream is not None and self.stream.closed
+        ):  # Hypercorn has refused it, and waits for the client to leave
+            await self.send(Closed())
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """Ignore `Upgrade: h2c`: a proxy that forwards it would become a tunnel past its own rules."""
@@ -39,7 +63,7 @@ class HTTP1Protocol(H11Protocol):
     async def _create_stream(self, request: h11.Request) -> None:
         """Skip the requests that a client sent in advance before it left."""
         self.answered = asyncio.Event()
-        if self._is_closed:
+        if self.can_read.is_withdrawn:
             return
         refusal = find_refusal(request)
         if refusal is None:
@@ -49,15 +73,18 @@ class HTTP1Protocol(H11Protocol):
         await self.send(Closed())
 
     async def _close_stream(self) -> None:
-        """Let nothing wait for an application that has ended and does not receive its messages any more."""
+        """Let the application know, and let nothing wait for one that has ended and receives no messages any more."""
         stream = self.stream
         if stream is None:
             return
+        was_refused = stream.closed
         queue = getattr(getattr(stream, "app_put", None), "__self__", None)
         if isinstance(queue, asyncio.Queue) and queue.full():
             while not queue.empty():
                 queue.get_nowait()
         await super()._close_stream()
+        if was_refused and isinstance(queue, asyncio.Queue):
+            queue.put_nowait({"type": "websocket.disconnect", "code": CloseReason.ABNORMAL_CLOSURE})
         stream.app_put = discard
         self.answered.set()
 
