@@ -150,10 +150,10 @@ def add_middleware(app: ChassisApp, middleware: Sequence[Middleware]) -> None:
 
 @asynccontextmanager
 async def chassis_lifespan(app: ChassisApp) -> AsyncIterator[None]:
-    """Watch the maintenance window and handle SIGTERM; close the database at the end."""
+    """Watch the maintenance window and handle SIGTERM and SIGHUP; close the database at the end."""
     try:
         async with app.container.service_context_watcher().running(lambda: app.in_flight):
-            app.drain.handle_sigterm()
+            app.drain.handle_signals()
             yield
     finally:
         await app.container.database().close()
