@@ -13,6 +13,7 @@ from sqlalchemy import URL
 
 from chassis.domain.exceptions import ConfigurationError
 from chassis.persistence.url import parse_url
+from chassis.runtime.env_file import ENCODING, check_env_file
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -30,6 +31,7 @@ class ChassisConfig(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_file=ROOT / ".env",
+        env_file_encoding=ENCODING,
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -126,9 +128,13 @@ class ChassisConfig(BaseSettings):
         """Read the environment and `.env`; arguments take precedence.
 
         Raises:
-            ConfigurationError: a setting is missing, wrong or misspelt; there is one sentence for each.
+            ConfigurationError: a setting is missing, wrong or misspelt, with one sentence for each;
+                or `.env` cannot be read.
         """
-        cls._refuse_misspelt_names(settings.get("_env_file", cls.model_config["env_file"]))
+        env_file = settings.get("_env_file", cls.model_config["env_file"])
+        if env_file is not None:
+            check_env_file(Path(env_file))
+        cls._refuse_misspelt_names(env_file)
         try:
             return cls(**settings)
         except ValidationError as error:
