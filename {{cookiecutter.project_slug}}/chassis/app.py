@@ -24,6 +24,7 @@ from chassis.http.injection import check_injections
 from chassis.http.openapi import register_openapi
 from chassis.http.requests import JSONRequest
 from chassis.http.routing import find_blueprints, find_exempt_paths
+from chassis.http.trusted_hosts import TrustedHostsMiddleware
 from chassis.maintenance.commands import register_maintenance_commands
 from chassis.maintenance.gate import MaintenanceGate
 from chassis.runtime.logging import configure_logging, create_access_log
@@ -117,6 +118,15 @@ def maintenance_gate(app: ChassisApp, config: ChassisConfig) -> Middleware:
         exempt=[config.served_prefix + path for path in find_exempt_paths(app)],
         retry_after=config.MAINTENANCE_RETRY_AFTER,
         origins=config.CORS_ORIGINS,
+    )
+
+
+def trusted_hosts(config: ChassisConfig) -> Middleware:
+    return partial(
+        TrustedHostsMiddleware,
+        hosts=config.trusted_hosts,
+        trust_loopback=config.APP_ENV != "production",
+        exempt=[config.served_prefix + path for path in chassis.http.health.PATHS],
     )
 
 

@@ -23,6 +23,7 @@ DatabaseURL = Annotated[
     URL, NoDecode, BeforeValidator(lambda value: value if isinstance(value, URL) else parse_url(value))
 ]
 Seconds = Annotated[float, Field(gt=0)]
+_HOST = re.compile(r"(?:\*\.)?[\w-]+(?:\.[\w-]+)*|[0-9a-f]*:[0-9a-f:.]+", re.ASCII | re.IGNORECASE)  # no port
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]-]+")
 
 
@@ -49,6 +50,7 @@ class ChassisConfig(BaseSettings):
     SERVICE_PREFIX: str = ""
     API_DOCS: bool | None = None
     PROXY_HOPS: int = Field(default=0, ge=0)
+    TRUSTED_HOSTS: Annotated[tuple[str, ...], NoDecode] = ()
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     LOG_FORMAT: Literal["console", "json"] = "json"
     ACCESS_LOG: bool = True
@@ -85,10 +87,10 @@ class ChassisConfig(BaseSettings):
             raise ValueError(msg)
         return f"/{path}" if path else ""
 
-    @field_validator("CORS_ORIGINS", mode="before")
+    @field_validator("CORS_ORIGINS", "TRUSTED_HOSTS", mode="before")
     @classmethod
-    def _split_origins(cls, value: Value) -> Value:
-        return [origin.strip() for origin in value.split(",") if origin.strip()] if isinstance(value, str) else value
+    def _split_list(cls, value: Value) -> Value:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @field_validator("CORS_ORIGINS")
     @classmethod
@@ -99,6 +101,20 @@ class ChassisConfig(BaseSettings):
                 msg = f"has {origin!r}, which is not an origin such as https://app.example.com"
                 raise ValueError(msg)
         return value
+
+    @field_validator("TRUSTED_HOSTS")
+    @classmethod
+    def _require_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for host in value:
+            if host != "*" and not _HOST.fullmatch(host):
+                msg = f"has {host!r}, which is not a host such as api.example.com, *.example.com, 10.0.0.1 or *"
+                raise ValueError(msg)
+        return value
+
+    @property
+    def trusted_hosts(self) -> tuple[str, ...]:
+        """In production any host by default, because the proxy in front has chosen the requests of this service."""
+        return self.TRUSTED_HOSTS or (("*",) if self.APP_ENV == "production" else ())
 
     @property
     def serves_docs(self) -> bool:
