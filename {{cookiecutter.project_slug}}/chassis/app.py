@@ -151,6 +151,7 @@ async def chassis_lifespan(app: ChassisApp) -> AsyncIterator[None]:
             app.drain.handle_sigterm()
             yield
     finally:
+        await app.container.probe_database().close()
         await app.container.database().close()
 
 
