@@ -61,8 +61,13 @@ class ChassisApp(Quart):
 
     def add_background_task(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """Start a task outside the transaction of the request, because it outlives the request."""
+
+        async def run() -> None:
+            with self.container.in_flight().background(getattr(func, "__qualname__", repr(func))):
+                await self.ensure_async(func)(*args, **kwargs)
+
         with self.container.database().outside_transaction():
-            super().add_background_task(func, *args, **kwargs)
+            super().add_background_task(run)
 
     def run(self, host: str | None = None, port: int | None = None, *args: Any, **kwargs: Any) -> None:
         """Run the development server for `quart run`; debug mode, which shows source code, is for loopback only."""
@@ -147,7 +152,8 @@ def add_middleware(app: ChassisApp, middleware: Sequence[Middleware]) -> None:
 async def chassis_lifespan(app: ChassisApp) -> AsyncIterator[None]:
     """Watch the maintenance window and handle SIGTERM; close the database at the end."""
     try:
-        async with app.container.service_context_watcher().running(lambda: app.in_flight):
+        oldest = app.container.in_flight().oldest_seconds
+        async with app.container.service_context_watcher().running(lambda: app.in_flight, oldest):
             app.drain.handle_sigterm()
             yield
     finally:
@@ -159,7 +165,7 @@ def register_lifespan(
     app: ChassisApp, config: ChassisConfig, lifespan: Callable[[], AbstractAsyncContextManager[None]]
 ) -> None:
     """Enter `lifespan` before the first request, and leave it after the last one."""
-    app.drain = Drain(config.SHUTDOWN_DRAIN_SECONDS, app.container.in_flight().stop_sockets)
+    app.drain = Drain(config.SHUTDOWN_DRAIN_SECONDS, app.container.in_flight().stop)
     register_drain(app, app.drain)
 
     @app.while_serving

@@ -60,6 +60,7 @@ class ChassisConfig(BaseSettings):
     MAINTENANCE_RETRY_AFTER: int = Field(default=60, ge=1)
     MAINTENANCE_ON_UNKNOWN: Literal["closed", "open"] = "closed"
     SHUTDOWN_DRAIN_SECONDS: float = Field(default=5.0, ge=0)
+    DRAIN_SEND_TIMEOUT: Seconds = 5.0
     MAX_CONTENT_LENGTH: int = Field(default=1024 * 1024, ge=1)
     BODY_TIMEOUT: Seconds = 60.0
 

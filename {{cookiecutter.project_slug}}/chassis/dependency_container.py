@@ -32,7 +32,7 @@ class ChassisContainer(containers.DeclarativeContainer):
     probe_database = providers.Singleton(create_probe_database, database)
     readiness = providers.Singleton(MigratedDatabase, probe_database)
 
-    in_flight = providers.Singleton(InFlight)
+    in_flight = providers.Singleton(InFlight, send_timeout=config.provided.DRAIN_SEND_TIMEOUT)
     maintenance_state = providers.Singleton(
         MaintenanceState,
         before_opening=database.provided.close,  # after a migration, cached query plans are stale
