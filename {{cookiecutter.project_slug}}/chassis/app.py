@@ -59,6 +59,10 @@ class ChassisApp(Quart):
         """Inject the providers of this container into the views; another application of the process loses them."""
         self.container.wire(modules=self.views)
 
+    async def close_databases(self) -> None:
+        await self.container.probe_database().close()
+        await self.container.database().close()
+
     def add_background_task(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """Start a task outside the transaction of the request, because it outlives the request."""
 
@@ -110,7 +114,7 @@ def _run_command(app: ChassisApp, function: Callable[..., Any], *args: Any, **kw
         try:
             return await result
         finally:
-            await app.container.database().close()
+            await app.close_databases()
 
     return run() if iscoroutine(result) else result
 
@@ -157,8 +161,7 @@ async def chassis_lifespan(app: ChassisApp) -> AsyncIterator[None]:
             app.drain.handle_sigterm()
             yield
     finally:
-        await app.container.probe_database().close()
-        await app.container.database().close()
+        await app.close_databases()
 
 
 def register_lifespan(
