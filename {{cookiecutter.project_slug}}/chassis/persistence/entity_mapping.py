@@ -30,10 +30,11 @@ class EntityMapping:
         if entity_class is None:
             self.selection = [self._mapper.class_]
             self.options = tuple(loading_options(self._mapper))
+            self.needs_select = loads_more_than_a_row(self._mapper)
         else:
             self.selection = self._select_fields(entity_class)
             self.options = ()
-        self.needs_select = entity_class is None and loads_more_than_a_row(self._mapper)
+            self.needs_select = not all(self._is_column(field.name) for field in fields(entity_class) if field.init)
         self.may_fail_after_write = self.needs_select or hasattr(entity_class, "__post_init__")
 
     def to_columns(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,6 +108,15 @@ class EntityMapping:
             raise ConfigurationError(msg) from error
         # Without a label, `filter_by` takes a synonym and a hybrid for another table with the same columns.
         return attribute if isinstance(attribute, InstrumentedAttribute) else attribute.label(name)
+
+    def _is_column(self, name: str) -> bool:
+        """Return whether RETURNING can give the attribute; a subquery in it would not refer to the row."""
+        synonyms = self._mapper.synonyms
+        return (
+            name in self._stored
+            or name in self._mapper.composites
+            or (name in synonyms and synonyms[name].name in self._stored)
+        )
 
     def _check_hybrids(self) -> None:
         for name in self._mapper.all_orm_descriptors.keys():  # noqa: SIM118 - not a dict

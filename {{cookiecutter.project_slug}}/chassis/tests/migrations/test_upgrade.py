@@ -186,7 +186,7 @@ async def test_gives_way_to_requests_until_the_lock_is_free(
     async with idle_transaction(url):
         running = asyncio.create_task(upgrade(url.update_query_string(options), directory, *limits))
         await wait_until(url, "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'")
-        await asyncio.sleep(2)
+        await asyncio.sleep(4)
     outcome = await running
     done.set()
     slowest = await reader
@@ -195,7 +195,7 @@ async def test_gives_way_to_requests_until_the_lock_is_free(
     assert outcome.code == 0, outcome
     assert await revision_of(url) == "alter"
     assert "Another session holds a lock that is needed (attempt 2): trying again in 1.0 s" in outcome.err
-    assert 0.2 < slowest < 1.5, "a reader waits for one attempt, and not for the migration"
+    assert 0.2 < slowest < 2.5, "a reader waits for one attempt, not for the migration"
 
 
 async def test_gives_up_when_the_time_is_over_and_changes_nothing(
@@ -221,8 +221,8 @@ async def test_gives_up_when_the_time_is_over_and_changes_nothing(
         outcome.err.splitlines()[-1],
     )
     assert (await revision_of(url), "half" in await tables(url)) == (HEAD, False)
-    assert 2 < seconds < 30
-    assert slowest < 1.5
+    assert seconds > 2
+    assert slowest < 1.8, "a reader waits for one attempt, not for the migration"
 
 
 async def test_without_a_time_to_wait_there_is_one_attempt(url: URL, directory: str) -> None:
@@ -472,10 +472,10 @@ def test_an_upgrade_that_fails_shows_no_values(url: URL, directory: str, monkeyp
 def test_an_upgrade_may_compute_for_long_between_two_statements(
     url: URL, directory: str, options: str, block: str
 ) -> None:
-    asyncio.run(execute(url, f"ALTER DATABASE \"{url.database}\" SET idle_in_transaction_session_timeout = '100ms'"))
+    asyncio.run(execute(url, f"ALTER DATABASE \"{url.database}\" SET idle_in_transaction_session_timeout = '1s'"))
     protected = IS_PROTECTED.replace("1234ms", "2s")
     write_revision(
-        directory, "pauses", f'op.execute("CREATE TABLE visits (id integer)")\ntime.sleep(0.5)\n{block}{protected}'
+        directory, "pauses", f'op.execute("CREATE TABLE visits (id integer)")\ntime.sleep(2)\n{block}{protected}'
     )
 
     outcome = db(url.update_query_string(options), "upgrade", "-d", directory)

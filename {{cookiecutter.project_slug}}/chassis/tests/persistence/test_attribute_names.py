@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import ForeignKey, Index, MetaData, Select, String, UniqueConstraint, func, select, text
+from sqlalchemy import ForeignKey, Index, MetaData, Select, String, UniqueConstraint, func, insert, select, text
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, column_property, composite, mapped_column, relationship, synonym
 
@@ -119,6 +119,19 @@ async def test_reads_every_kind_of_attribute(orders: Repository, users: UserRepo
     for order, notes in ((created, "long"), (updated, "longer"), (await orders.get(created.id), "longer")):
         assert (order.name, order.title, order.notes) == ("a", "a", notes)
         assert (order.loud_name, order.greeting, order.line_count) == ("A", "Hello a", 0)
+
+
+async def test_an_expression_concerns_the_row_that_was_written(orders: Repository) -> None:
+    first, second = [await orders.create({"name": name}) for name in "ab"]
+    async with orders.database.session() as session:
+        await session.execute(
+            insert(OrderLine), [{"order_id": first.id}, {"order_id": first.id}, {"order_id": second.id}]
+        )
+
+    counts = [(await orders.update(order.id, {"notes": "new"})).line_count for order in (first, second)]
+    counts.append((await orders.create({"name": "c"})).line_count)
+
+    assert counts == [2, 1, 0]
 
 
 async def test_writes_by_a_synonym(orders: Repository) -> None:
