@@ -40,10 +40,14 @@ def remove_caches(project: Path) -> None:
 
 
 def write_settings(project: Path) -> None:
-    """Write the settings of this machine, which git ignores, unless the user has some already."""
+    """Write the settings of this machine, which git ignores, unless the user has some already.
+
+    Only the user may read them, because they will hold passwords.
+    """
     settings = project / ".env"
     if not settings.exists():
         shutil.copy(str(project / ".env.development"), str(settings))
+        settings.chmod(0o600)
 
 
 def write(path: Path, text: str) -> None:

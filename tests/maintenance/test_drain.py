@@ -116,8 +116,9 @@ def test_keeps_the_window_active_and_does_not_run_the_command_after_a_timeout(sc
 
     assert (result.returncode, scene.is_active) == (NOT_DRAINED, True)
     assert "has run" not in result.stdout
-    assert "Error: Not drained: 1 of 3 workers draining (1 in flight) after 6 s: " in result.stderr
-    assert f"/{scene.first.process.pid}. The window stays active: " in result.stderr
+    assert "Error: Not drained after 6 s: 1 of 3 workers draining (1 in flight), the oldest for " in result.stderr
+    assert f'/{scene.first.process.pid}. The log of each says what it waits for, as "still in flight".' in result.stderr
+    assert "The window stays active: " in result.stderr
 
 
 def test_waits_for_background_tasks_and_websockets(scene: Scene) -> None:

@@ -263,6 +263,17 @@ def test_compose_migrates_before_it_serves(composition: Composition) -> None:
     assert (created.status_code, ready.status_code) == (201, 200)
 
 
+def test_compose_restricts_every_container(composition: Composition) -> None:
+    inspect = "{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}}"
+
+    for name in ("database", "migration", "service"):
+        restrictions = read_output("docker", "inspect", "--format", inspect, composition.container(name))
+        assert restrictions == "true [ALL] [no-new-privileges:true]", name
+    written = run(*composition.compose, "exec", "-T", "service", "touch", "/app/file", folder=composition.project)
+    assert (written.returncode, "Read-only file system" in written.stderr) == (1, True)
+    composition.run("exec", "-T", "service", "python", "-c", "import tempfile; tempfile.TemporaryFile()")
+
+
 def test_publishes_its_port_only_on_this_machine(composition: Composition) -> None:
     published = read_output("docker", "port", composition.container("service"))
 

@@ -75,7 +75,7 @@ def _manifests(request: pytest.FixtureRequest, generate: Generate) -> Manifests:
 
 @pytest.mark.parametrize("version", [OLDEST, latest_version()])
 def test_every_manifest_is_valid(version: str, manifests: Manifests) -> None:
-    kinds = ["Deployment", "HorizontalPodAutoscaler", "Job", "PodDisruptionBudget", "Service"]
+    kinds = ["Deployment", "HorizontalPodAutoscaler", "Job", "NetworkPolicy", "PodDisruptionBudget", "Service"]
 
     assert sorted(manifests.by_kind) == kinds
     for kind in kinds:
@@ -185,6 +185,19 @@ def test_pods_have_only_the_permissions_they_need(kind: str, manifests: Manifest
     assert (spec["automountServiceAccountToken"], spec["enableServiceLinks"]) == (False, False)
     assert "memory" in container["resources"]["limits"]
     assert "\nUSER 10001:10001\n" in manifests.text("Dockerfile")
+
+
+def test_the_network_policy_lets_the_pods_reach_dns_and_the_database_only(manifests: Manifests) -> None:
+    policy = manifests["NetworkPolicy"]["spec"]
+    (incoming,) = policy["ingress"]
+    ports = [(port["port"], port.get("protocol", "TCP")) for rule in policy["egress"] for port in rule["ports"]]
+
+    for kind in ("Deployment", "Job"):
+        assert policy["podSelector"]["matchLabels"].items() <= manifests.pod(kind)["metadata"]["labels"].items()
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert [port["port"] for port in incoming["ports"]] == [manifests.container("Deployment")["ports"][0]["name"]]
+    assert len(incoming["from"]) == 2
+    assert ports == [(53, "UDP"), (53, "TCP"), (5432, "TCP")]
 
 
 def find_secret_keys(container: Manifest) -> Iterator[tuple[str, str, str]]:

@@ -47,12 +47,14 @@ def test_opens_as_many_connections_as_the_page_says(project: Path, commands: Com
         with database.transaction("LOCK TABLE todo"):
             answers = [pool.submit(service.get, "/v1/todo") for service in services for _ in range(POOL + 1)]
             wait_until(lambda: database.query(waiting) == str(2 * POOL))
+            probes = [service.get("/health/ready").status_code for service in services]
         statuses = {answer.result().status_code for answer in answers}
         counted = dict(row.split("|") for row in database.query(fragment("pg_stat_activity")).splitlines())
         megabytes = [service.resident_megabytes for service in services]
 
     assert statuses == {200}
-    assert (counted["my-service"], counted["my-service gate"]) == (str(2 * POOL), "2")
+    assert probes == [200, 200]
+    assert [counted[f"my-service{suffix}"] for suffix in ("", " gate", " probe")] == [str(2 * POOL), "2", "2"]
     note(f"memory: {max(each or 0 for each in megabytes):.0f} MB an instance")
 
 
@@ -64,9 +66,9 @@ def test_the_most_instances_in_kubernetes_fit_into_max_connections(project: Path
     )
     pool = int(re.findall(r"DATABASE_POOL_SIZE=(\d+)", (project / ".env.example").read_text("utf-8"))[0])
     instances = most + surge + 1  # one that is being stopped
-    needed = instances * (pool + 1) + 1  # for the migration
+    needed = instances * (pool + 2) + 1  # for the migration
 
-    assert f"{instances} \N{MULTIPLICATION SIGN} ({pool} + 1) + 1 = {needed}" in PAGE.read_text("utf-8")
+    assert f"{instances} \N{MULTIPLICATION SIGN} ({pool} + 2) + 1 = {needed}" in PAGE.read_text("utf-8")
     assert needed <= 100 - 3  # PostgreSQL's max_connections without those kept for superusers
 
 

@@ -24,6 +24,7 @@ from chassis.http.injection import check_injections
 from chassis.http.openapi import register_openapi
 from chassis.http.requests import JSONRequest
 from chassis.http.routing import find_blueprints, find_exempt_paths
+from chassis.http.trusted_hosts import TrustedHostsMiddleware
 from chassis.maintenance.commands import register_maintenance_commands
 from chassis.maintenance.gate import MaintenanceGate
 from chassis.persistence.repository import Repository
@@ -60,10 +61,19 @@ class ChassisApp(Quart):
         """Inject the providers of this container into the views; another application of the process loses them."""
         self.container.wire(modules=self.views)
 
+    async def close_databases(self) -> None:
+        await self.container.probe_database().close()
+        await self.container.database().close()
+
     def add_background_task(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """Start a task outside the transaction of the request, because it outlives the request."""
+
+        async def run() -> None:
+            with self.container.in_flight().background(getattr(func, "__qualname__", repr(func))):
+                await self.ensure_async(func)(*args, **kwargs)
+
         with self.container.database().outside_transaction():
-            super().add_background_task(func, *args, **kwargs)
+            super().add_background_task(run)
 
     def run(self, host: str | None = None, port: int | None = None, *args: Any, **kwargs: Any) -> None:
         """Run the development server for `quart run`; debug mode, which shows source code, is for loopback only."""
@@ -119,7 +129,7 @@ def _run_command(app: ChassisApp, function: Callable[..., Any], *args: Any, **kw
         try:
             return await result
         finally:
-            await app.container.database().close()
+            await app.close_databases()
 
     return run() if iscoroutine(result) else result
 
@@ -132,6 +142,15 @@ def maintenance_gate(app: ChassisApp, config: ChassisConfig) -> Middleware:
         exempt=[config.served_prefix + path for path in find_exempt_paths(app)],
         retry_after=config.MAINTENANCE_RETRY_AFTER,
         origins=config.CORS_ORIGINS,
+    )
+
+
+def trusted_hosts(config: ChassisConfig) -> Middleware:
+    return partial(
+        TrustedHostsMiddleware,
+        hosts=config.trusted_hosts,
+        trust_loopback=config.APP_ENV != "production",
+        exempt=[config.served_prefix + path for path in chassis.http.health.PATHS],
     )
 
 
@@ -150,20 +169,21 @@ def add_middleware(app: ChassisApp, middleware: Sequence[Middleware]) -> None:
 
 @asynccontextmanager
 async def chassis_lifespan(app: ChassisApp) -> AsyncIterator[None]:
-    """Watch the maintenance window and handle SIGTERM; close the database at the end."""
+    """Watch the maintenance window and handle SIGTERM and SIGHUP; close the database at the end."""
     try:
-        async with app.container.service_context_watcher().running(lambda: app.in_flight):
-            app.drain.handle_sigterm()
+        oldest = app.container.in_flight().oldest_seconds
+        async with app.container.service_context_watcher().running(lambda: app.in_flight, oldest):
+            app.drain.handle_signals()
             yield
     finally:
-        await app.container.database().close()
+        await app.close_databases()
 
 
 def register_lifespan(
     app: ChassisApp, config: ChassisConfig, lifespan: Callable[[], AbstractAsyncContextManager[None]]
 ) -> None:
     """Enter `lifespan` before the first request, and leave it after the last one."""
-    app.drain = Drain(config.SHUTDOWN_DRAIN_SECONDS, app.container.in_flight().stop_sockets)
+    app.drain = Drain(config.SHUTDOWN_DRAIN_SECONDS, app.container.in_flight().stop)
     register_drain(app, app.drain)
 
     @app.while_serving

@@ -13,6 +13,7 @@ from sqlalchemy import URL
 
 from chassis.domain.exceptions import ConfigurationError
 from chassis.persistence.url import parse_url
+from chassis.runtime.env_file import ENCODING, check_env_file
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -22,6 +23,7 @@ DatabaseURL = Annotated[
     URL, NoDecode, BeforeValidator(lambda value: value if isinstance(value, URL) else parse_url(value))
 ]
 Seconds = Annotated[float, Field(gt=0)]
+_HOST = re.compile(r"(?:\*\.)?[\w-]+(?:\.[\w-]+)*|[0-9a-f]*:[0-9a-f:.]+", re.ASCII | re.IGNORECASE)  # no port
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]-]+")
 
 
@@ -30,6 +32,7 @@ class ChassisConfig(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_file=ROOT / ".env",
+        env_file_encoding=ENCODING,
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -47,6 +50,7 @@ class ChassisConfig(BaseSettings):
     SERVICE_PREFIX: str = ""
     API_DOCS: bool | None = None
     PROXY_HOPS: int = Field(default=0, ge=0)
+    TRUSTED_HOSTS: Annotated[tuple[str, ...], NoDecode] = ()
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     LOG_FORMAT: Literal["console", "json"] = "json"
     ACCESS_LOG: bool = True
@@ -56,6 +60,7 @@ class ChassisConfig(BaseSettings):
     MAINTENANCE_RETRY_AFTER: int = Field(default=60, ge=1)
     MAINTENANCE_ON_UNKNOWN: Literal["closed", "open"] = "closed"
     SHUTDOWN_DRAIN_SECONDS: float = Field(default=5.0, ge=0)
+    DRAIN_SEND_TIMEOUT: Seconds = 5.0
     MAX_CONTENT_LENGTH: int = Field(default=1024 * 1024, ge=1)
     BODY_TIMEOUT: Seconds = 60.0
 
@@ -83,10 +88,10 @@ class ChassisConfig(BaseSettings):
             raise ValueError(msg)
         return f"/{path}" if path else ""
 
-    @field_validator("CORS_ORIGINS", mode="before")
+    @field_validator("CORS_ORIGINS", "TRUSTED_HOSTS", mode="before")
     @classmethod
-    def _split_origins(cls, value: Value) -> Value:
-        return [origin.strip() for origin in value.split(",") if origin.strip()] if isinstance(value, str) else value
+    def _split_list(cls, value: Value) -> Value:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @field_validator("CORS_ORIGINS")
     @classmethod
@@ -97,6 +102,20 @@ class ChassisConfig(BaseSettings):
                 msg = f"has {origin!r}, which is not an origin such as https://app.example.com"
                 raise ValueError(msg)
         return value
+
+    @field_validator("TRUSTED_HOSTS")
+    @classmethod
+    def _require_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for host in value:
+            if host != "*" and not _HOST.fullmatch(host):
+                msg = f"has {host!r}, which is not a host such as api.example.com, *.example.com, 10.0.0.1 or *"
+                raise ValueError(msg)
+        return value
+
+    @property
+    def trusted_hosts(self) -> tuple[str, ...]:
+        """In production any host by default, because the proxy in front has chosen the requests of this service."""
+        return self.TRUSTED_HOSTS or (("*",) if self.APP_ENV == "production" else ())
 
     @property
     def serves_docs(self) -> bool:
@@ -126,9 +145,13 @@ class ChassisConfig(BaseSettings):
         """Read the environment and `.env`; arguments take precedence.
 
         Raises:
-            ConfigurationError: a setting is missing, wrong or misspelt; there is one sentence for each.
+            ConfigurationError: a setting is missing, wrong or misspelt, with one sentence for each;
+                or `.env` cannot be read.
         """
-        cls._refuse_misspelt_names(settings.get("_env_file", cls.model_config["env_file"]))
+        env_file = settings.get("_env_file", cls.model_config["env_file"])
+        if env_file is not None:
+            check_env_file(Path(env_file))
+        cls._refuse_misspelt_names(env_file)
         try:
             return cls(**settings)
         except ValidationError as error:

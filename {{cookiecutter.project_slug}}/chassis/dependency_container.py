@@ -13,7 +13,7 @@ from chassis.maintenance.watcher import ServiceContextWatcher
 from chassis.maintenance.window import WindowOperator
 from chassis.persistence.database import Database
 from chassis.persistence.engine import DatabaseOptions
-from chassis.persistence.migrations import MigratedDatabase
+from chassis.persistence.readiness import MigratedDatabase, create_probe_database
 
 
 class ChassisContainer(containers.DeclarativeContainer):
@@ -29,9 +29,10 @@ class ChassisContainer(containers.DeclarativeContainer):
         statement_timeout=config.provided.DATABASE_STATEMENT_TIMEOUT,
     )
     database = providers.Singleton(Database, config.provided.SQLALCHEMY_DATABASE_URI, database_options)
-    readiness = providers.Singleton(MigratedDatabase, database)
+    probe_database = providers.Singleton(create_probe_database, database)
+    readiness = providers.Singleton(MigratedDatabase, probe_database)
 
-    in_flight = providers.Singleton(InFlight)
+    in_flight = providers.Singleton(InFlight, send_timeout=config.provided.DRAIN_SEND_TIMEOUT)
     maintenance_state = providers.Singleton(
         MaintenanceState,
         before_opening=database.provided.close,  # after a migration, cached query plans are stale

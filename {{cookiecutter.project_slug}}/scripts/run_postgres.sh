@@ -63,7 +63,8 @@ echo "PostgreSQL answers on 127.0.0.1:$port; docker stop $name stops it. The dat
 uri="postgresql+asyncpg://postgres:postgres@127.0.0.1:$port/postgres"
 variable='^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}SQLALCHEMY_DATABASE_URI[[:space:]]*=[[:space:]]*'
 nothing="[\"']\{0,2\}[[:space:]]*\$"
-[ -e .env ] || cp .env.development .env
+[ -e .env ] || (umask 077 && cp .env.development .env)
+[ "$(tr -d '\000' <.env | wc -c)" -eq "$(wc -c <.env)" ] || fail ".env is UTF-16 and not UTF-8: save it as UTF-8."
 current=$(sed -n "s/$variable//p" .env | tail -n 1 | tr -d "\"'\r")
 case ${current%%[[:space:]]*} in
 "$uri")

@@ -16,6 +16,7 @@ from chassis.app import (
     register_commands,
     register_lifespan,
     register_views,
+    trusted_hosts,
 )
 from chassis.domain.exceptions import DomainError
 from chassis.http.asgi import Middleware
@@ -68,6 +69,7 @@ def middleware(app: App, config: Config) -> Sequence[Middleware]:
         partial(RequestLogMiddleware, log=access_log(config)),
         SecurityHeadersMiddleware,
         MalformedRequestMiddleware,
+        trusted_hosts(config),
         maintenance_gate(app, config),
         partial(ServicePrefixMiddleware, prefix=config.served_prefix),
         UnreadBodyMiddleware,

@@ -32,6 +32,8 @@ from chassis.dev.postgres_wheel import (
     listen_options,
     remove_socket_directory,
 )
+from chassis.domain.exceptions import ConfigurationError
+from chassis.runtime.env_file import ENCODING, check_env_file
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIABLE = "SQLALCHEMY_DATABASE_URI"
@@ -134,8 +136,9 @@ def temporary_server() -> Iterator[str]:
 
 
 def configured_uri() -> str | None:
-    """Return the URI of the environment, or else of `.env`; an empty one counts as missing."""
-    return os.environ.get(VARIABLE) or dotenv_values(ROOT / ".env").get(VARIABLE) or None
+    """Return the URI of the environment, else that of `.env`; an empty one counts as none."""
+    check_env_file(ROOT / ".env")
+    return os.environ.get(VARIABLE) or dotenv_values(ROOT / ".env", encoding=ENCODING).get(VARIABLE) or None
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -176,7 +179,7 @@ def _run(words: Sequence[str], server: PostgresServer) -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
-    except PostgresError as error:
+    except (PostgresError, ConfigurationError) as error:
         sys.exit(str(error))
     except OSError as error:
         sys.exit(f"{error.filename}: {error.strerror}.")

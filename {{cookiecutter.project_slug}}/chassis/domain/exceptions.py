@@ -6,6 +6,7 @@ DomainError
 ├── ConflictError         the change contradicts what is stored
 ├── UnauthenticatedError  the caller must say who it is
 ├── ForbiddenError        nobody may do this here
+├── TooManyAttemptsError  the caller has to wait
 └── UnavailableError      something that the service depends on does not answer
 """
 
@@ -43,6 +44,13 @@ class UnauthenticatedError(DomainError):
 
 class ForbiddenError(DomainError):
     pass
+
+
+class TooManyAttemptsError(DomainError):
+    def __init__(self, message: str, *, seconds: int) -> None:
+        """`seconds` is how long the caller has to wait."""
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class UnavailableError(DomainError):

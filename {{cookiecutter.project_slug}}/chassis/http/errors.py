@@ -15,6 +15,7 @@ from chassis.domain.exceptions import (
     DomainError,
     ForbiddenError,
     NotFoundError,
+    TooManyAttemptsError,
     UnauthenticatedError,
     UnavailableError,
     ValidationError,
@@ -26,6 +27,7 @@ DEFAULT_STATUSES: Statuses = {
     ValidationError: HTTPStatus.BAD_REQUEST,
     UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
     ForbiddenError: HTTPStatus.FORBIDDEN,
+    TooManyAttemptsError: HTTPStatus.TOO_MANY_REQUESTS,
     NotFoundError: HTTPStatus.NOT_FOUND,
     ConflictError: HTTPStatus.CONFLICT,
     UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -51,7 +53,10 @@ def register_error_handlers(app: Quart, statuses: Statuses) -> None:
         status = next(all_statuses[kind] for kind in type(error).__mro__ if kind in all_statuses)
         if status is HTTPStatus.SERVICE_UNAVAILABLE:
             log.warning("unavailable", reason=error.message, cause=repr(error.__cause__))
-        return create_problem(status, error.message, HEADERS_OF_STATUS.get(status))
+        headers = HEADERS_OF_STATUS.get(status)
+        if isinstance(error, TooManyAttemptsError):
+            headers = {"Retry-After": str(error.seconds)}
+        return create_problem(status, error.message, headers)
 
     app.register_error_handler(DomainError, handle_domain_error)
     app.register_error_handler(RequestSchemaValidationError, _handle_schema_error)

@@ -13,6 +13,7 @@ from chassis.http.responses import create_response
 from chassis.http.routing import maintenance_exempt
 from chassis.http.schemas.problem import ProblemSchema
 
+PATHS = ("/health/live", "/health/ready")
 blueprint = Blueprint("health", __name__, url_prefix="/health")
 tag_blueprint(blueprint, ["health"])
 

@@ -17,6 +17,7 @@ class RequestLogMiddleware:
     """Sends the id as `X-Request-ID` and binds it to all log lines of the request.
 
     The access line has no query string, which may hold personal data.
+    Its `client` is the address in front of the proxies, null on a Unix socket.
     Its `status` is null if the client left before the response began.
     """
 
@@ -46,9 +47,9 @@ class RequestLogMiddleware:
             await self._app(scope, receive, send_with_id)
         finally:
             if self._log is not None:
-                method, path = scope.get("method", "GET"), scope["path"]
+                client, method, path = _address(scope), scope.get("method", "GET"), scope["path"]
                 milliseconds = round((time.perf_counter() - started) * 1000, 2)
-                self._log("request", method=method, path=path, status=status, milliseconds=milliseconds)
+                self._log("request", client=client, method=method, path=path, status=status, milliseconds=milliseconds)
             reset_contextvars(**tokens)
 
 
@@ -56,3 +57,8 @@ def _caller_id(scope: Scope) -> str | None:
     """Return the caller's id if it can be logged unchanged."""
     value = get_header(scope, b"x-request-id").decode("latin-1")
     return value if REQUEST_ID.fullmatch(value) else None
+
+
+def _address(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return str(client[0]) if client else None

@@ -40,6 +40,10 @@ class DrainStatus:
     def is_quiet(self) -> bool:
         return self.active and not self.draining
 
+    @property
+    def oldest_seconds(self) -> int:
+        return max((worker.oldest_seconds for worker in self.draining), default=0)
+
     def __str__(self) -> str:
         in_flight = sum(worker.in_flight for worker in self.draining)
         return f"{len(self.draining)} of {self.workers} workers draining ({in_flight} in flight)"

@@ -78,14 +78,7 @@ class MaintenanceGate:
             body = problem_body(503, ABOUT_TO_STOP, scope["path"])
             await refuse(scope, send, 503, _headers(retry_after=1), body.encode())
             return
-        self._in_flight.count += 1
-        try:
-            if kind == "websocket":
-                await self._in_flight.serve_socket(self._app, scope, receive, send)
-            else:
-                await self._app(scope, receive, send)
-        finally:
-            self._in_flight.count -= 1
+        await self._in_flight.serve(self._app, scope, receive, send)
 
     def _follow_state(self) -> None:
         """Open or close the gate, and prepare its refusal once per change."""
@@ -97,8 +90,10 @@ class MaintenanceGate:
             )
         self._body = _refusal_body(context, known=self._state.known).encode()
         self._expected_end = context.expected_end.timestamp() if context.expected_end else None
-        if self._is_closed:
-            self._in_flight.close_sockets("maintenance")
+        if self._is_closed and not was_closed:
+            self._in_flight.begin_drain("maintenance")
+        elif was_closed and not self._is_closed:
+            self._in_flight.end_drain()
 
     def _headers(self, scope: Scope) -> Headers:
         seconds = int(self._expected_end - time.time()) if self._expected_end else 0

@@ -48,7 +48,7 @@ async def check_access(access: InjectedAccess) -> None:
     """Check the token before the body is read; its scheme is case-insensitive: RFC 9110, section 11.1."""
     if request.method == "PATCH":
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        access.check(token if scheme.lower() == "bearer" else None)
+        access.check(token if scheme.lower() == "bearer" else None, request.remote_addr)
 
 
 @blueprint.get("/service-context")
@@ -64,6 +64,7 @@ async def retrieve_service_context(service: InjectedService) -> ResponseReturnVa
 @security_scheme([{"maintenance": []}])
 @validate_request(ServiceContextUpdateSchema)
 @document_response(ServiceContextSchema)
+@document_response(ProblemSchema, HTTPStatus.TOO_MANY_REQUESTS)
 @document_response(ProblemSchema, HTTPStatus.SERVICE_UNAVAILABLE)
 @inject
 async def update_service_context(data: ServiceContextUpdateSchema, service: InjectedService) -> ResponseReturnValue:

@@ -22,6 +22,7 @@ BACK_OFF = (0.0, 0.5, 1.0, 2.0)  # seconds between two attempts; the last value 
 Read = Callable[[], Awaitable[ServiceContext]]
 Rename = Callable[[str], Awaitable[None]]
 Count = Callable[[], int]
+Age = Callable[[], float]
 log = structlog.get_logger(__name__)
 
 
@@ -42,13 +43,16 @@ class ServiceContextWatcher:
         self._change = asyncio.Event()
         self._first_attempt = asyncio.Event()
         self._failures = 0
+        self._oldest_seconds: Age = lambda: 0.0
 
     @asynccontextmanager
-    async def running(self, in_flight: Count) -> AsyncIterator[None]:
+    async def running(self, in_flight: Count, oldest_seconds: Age = lambda: 0.0) -> AsyncIterator[None]:
         """Enter when the state is known, or when the first attempt to read it has failed.
 
-        `in_flight` counts what this process still has to finish; it is called while the gate is closed.
+        `in_flight` counts what this process still has to finish, and `oldest_seconds` is how old the oldest of that is.
+        Both are called while the gate is closed.
         """
+        self._oldest_seconds = oldest_seconds
         self._state.start_watching()
         task = asyncio.create_task(self._watch(in_flight))
         try:
@@ -92,7 +96,7 @@ class ServiceContextWatcher:
         service = self._database.options.application_name
         if not self._state.gate_closed:
             return open_gate_name(service)
-        return closed_gate_name(service, self._state.context.version, in_flight())
+        return closed_gate_name(service, self._state.context.version, in_flight(), int(self._oldest_seconds()))
 
     async def _refresh(self, read: Read) -> None:
         applied = False

@@ -1,6 +1,7 @@
 """Operations on the maintenance window: switch it, wait until it is quiet, run a command in it."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +15,7 @@ from chassis.maintenance.service_context import ServiceContext, ServiceContextSt
 
 STAYS_ACTIVE = "The window stays active: `quart deactivate_maintenance_mode` ends it"
 DEFAULT_TIMEOUT = 60.0  # seconds
+REPORT_SECONDS = 10.0
 
 
 class NotDrainedError(click.ClickException):
@@ -60,21 +62,15 @@ class WindowOperator:
             NotDrainedError: after `seconds` (60 by default), or if somebody has deactivated the window meanwhile.
         """
         seconds = DEFAULT_TIMEOUT if seconds is None else seconds
-        last_report = ""
-
-        def report(status: DrainStatus) -> None:
-            nonlocal last_report
-            if status.draining and last_report != str(status):
-                last_report = str(status)
-                click.echo(last_report, err=True)
-
-        status = await self._drain.wait(seconds, report)
+        status = await self._drain.wait(seconds, DrainReport().show)
         if not status.active:
             raise NotDrainedError("Somebody has deactivated the window meanwhile, so clients are served again.")
         if status.draining:
             places = ", ".join(worker.place or "one that does not answer" for worker in status.draining)
             raise NotDrainedError(
-                f"Not drained: {status} after {seconds:g} s: {places}. {STAYS_ACTIVE}, or wait again with --wait."
+                f"Not drained after {seconds:g} s: {describe_drain(status)}: {places}. "
+                f'The log of each says what it waits for, as "still in flight". '
+                f"{STAYS_ACTIVE}, or wait again with --wait."
             )
         click.echo(f"Drained: {self._describe_quiet(status)}.", err=True)
 
@@ -98,6 +94,24 @@ class WindowOperator:
         if not status.workers:
             return "no worker is connected"
         return f"nothing from before is in flight in {status.workers} workers"
+
+
+class DrainReport:
+    """Shows the progress of a drain when it changes, and otherwise from time to time."""
+
+    def __init__(self) -> None:
+        self._shown = ""
+        self._due = 0.0
+
+    def show(self, status: DrainStatus) -> None:
+        now = monotonic()
+        if status.draining and (self._shown != str(status) or now >= self._due):
+            self._shown, self._due = str(status), now + REPORT_SECONDS
+            click.echo(describe_drain(status), err=True)
+
+
+def describe_drain(status: DrainStatus) -> str:
+    return f"{status}, the oldest for {status.oldest_seconds} s" if status.oldest_seconds else str(status)
 
 
 def run_in_window(command: Sequence[str]) -> None:

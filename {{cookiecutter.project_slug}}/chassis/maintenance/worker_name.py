@@ -1,7 +1,7 @@
 """The application name of a control connection tells every instance what its worker process is doing.
 
-`<service> gate` while the gate is open, `<service> gate v7 draining 3 <host>/<pid>` while it is closed:
-the version of the window that the worker follows, what it has in flight, and who it is.
+`<service> gate` while the gate is open, `<service> gate v7 draining 3 74s <host>/<pid>` while it is closed:
+the version of the window that the worker follows, what it has in flight, how old the oldest of it is, and who it is.
 PostgreSQL shows the name to every role, and it is gone when the worker is.
 """
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 MAX_LENGTH = 63  # bytes of a name that PostgreSQL keeps
 MAX_SERVICE_LENGTH = 28  # leaves room for two numbers of eight digits
+MIN_PLACE_LENGTH = 8
 
 
 @dataclass(frozen=True)
@@ -21,23 +22,30 @@ class Worker:
     version: int
     in_flight: int
     place: str
+    oldest_seconds: int = 0
 
 
 def open_gate_name(service: str) -> str:
     return f"{_to_ascii(service)[:MAX_SERVICE_LENGTH]} gate"
 
 
-def closed_gate_name(service: str, version: int, in_flight: int) -> str:
-    """Return a name whose host is cut at its beginning if need be, because names of pods differ at the end."""
+def closed_gate_name(service: str, version: int, in_flight: int, oldest_seconds: int = 0) -> str:
+    """Return a name whose host is cut at its beginning if need be, because names of pods differ at the end.
+
+    The age is left out if it is 0, or if it would leave too little room for the place.
+    """
     state = f"{open_gate_name(service)} v{version} draining {in_flight} "
+    age = f"{oldest_seconds}s " if in_flight and oldest_seconds else ""
+    state += age if len(state) + len(age) + MIN_PLACE_LENGTH <= MAX_LENGTH else ""
     place = f"{_to_ascii(socket.gethostname())}/{os.getpid()}"
     return state + place[-(MAX_LENGTH - len(state)) :]
 
 
 def parse_worker_name(name: str, service: str) -> Worker | None:
     """Return None if this is not the name of a worker of this service."""
-    found = re.fullmatch(rf"{re.escape(open_gate_name(service))}(?: v(\d+) draining (\d+) (.*))?", name)
-    return Worker(int(found[1] or 0), int(found[2] or 0), found[3] or "") if found else None
+    closed = r"(?: v(\d+) draining (\d+) (?:(\d+)s )?(.*))?"
+    found = re.fullmatch(re.escape(open_gate_name(service)) + closed, name)
+    return Worker(int(found[1] or 0), int(found[2] or 0), found[4] or "", int(found[3] or 0)) if found else None
 
 
 def _to_ascii(text: str) -> str:

@@ -1,20 +1,13 @@
-"""Alembic's configuration, and the check that the database has all that this code needs."""
+"""Alembic's configuration, the same for the command line, the service and the tests."""
 
 import sys
-from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import copyfile
 
 from alembic.config import Config as AlembicConfig
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, column, inspect, select, table
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from chassis.domain.exceptions import UnavailableError
-from chassis.domain.ports import Readiness
-from chassis.persistence.database import Database
+from sqlalchemy import table
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 VERSION_TABLE = table("alembic_version")
@@ -57,40 +50,3 @@ def create_migrations(directory: Path) -> None:
     (directory / "versions").mkdir(parents=True)
     for name in ("env.py", "script.py.mako"):
         copyfile(MIGRATIONS / name, directory / name)
-
-
-class MigratedDatabase(Readiness):
-    """Ready when the database answers and has the newest revision of this code, or an unknown one.
-
-    An unknown revision is a newer one: old instances go on serving while new ones are rolled out.
-    """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def check(self) -> None:
-        applied = await self._database.read(_applied_revisions)
-        if not (applied >= self._newest or applied - self._known):
-            msg = "The database is not at the revision of this service: run `quart db upgrade`."
-            raise UnavailableError(msg)
-
-    @cached_property
-    def _newest(self) -> set[str]:
-        return set(self._script.get_heads())
-
-    @cached_property
-    def _known(self) -> set[str]:
-        return {script.revision for script in self._script.walk_revisions()}
-
-    @cached_property
-    def _script(self) -> ScriptDirectory:
-        return ScriptDirectory.from_config(alembic_config())
-
-
-async def _applied_revisions(session: AsyncSession) -> set[str]:
-    def read(connection: Connection) -> set[str]:
-        if not inspect(connection).has_table(VERSION_TABLE.name):
-            return set()
-        return set(connection.scalars(select(column("version_num")).select_from(VERSION_TABLE)))
-
-    return await (await session.connection()).run_sync(read)

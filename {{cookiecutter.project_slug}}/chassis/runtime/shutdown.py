@@ -1,4 +1,4 @@
-"""On SIGTERM the application drains before its server stops.
+"""On SIGTERM and SIGHUP the application drains before its server stops.
 
 A server that closes idle connections at once loses requests that are on their way over one of them.
 So for a while the application goes on serving, but it is not ready and asks clients to reconnect,
@@ -8,6 +8,7 @@ so that a proxy turns to other instances. Then the server stops and waits for re
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -20,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 class Drain:
-    """The time from SIGTERM until the server stops listening, `seconds` later."""
+    """The time from SIGTERM or SIGHUP until the server stops listening, `seconds` later."""
 
     def __init__(self, seconds: float, on_begin: Callable[[], None]) -> None:
         self._seconds = seconds
@@ -34,12 +35,17 @@ class Drain:
             logging.getLogger("asyncio").addFilter(_is_not_cancellation)
             self._on_begin()
 
-    def handle_sigterm(self) -> None:
-        """Handle SIGTERM instead of the server, and stop it by SIGINT later; without a server, do nothing."""
+    def handle_signals(self) -> None:
+        """Handle SIGTERM and SIGHUP, and stop the server by SIGINT later; without a server, do nothing."""
         if callable(signal.getsignal(signal.SIGTERM)):
-            loop = asyncio.get_running_loop()
-            with suppress(RuntimeError, ValueError):  # on Windows, and outside the main thread
-                loop.add_signal_handler(signal.SIGTERM, self._begin_and_stop, loop)
+            self._handle(signal.SIGTERM)
+            if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup ignores it
+                self._handle(signal.SIGHUP)
+
+    def _handle(self, number: signal.Signals) -> None:
+        loop = asyncio.get_running_loop()
+        with suppress(RuntimeError, ValueError):  # on Windows, and outside the main thread
+            loop.add_signal_handler(number, self._begin_and_stop, loop)
 
     def _begin_and_stop(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self.is_running:

@@ -16,6 +16,7 @@ from chassis.app import ChassisApp
 from chassis.dev.testing.databases import PATIENT, choose_kind, provide_database
 from chassis.maintenance import service
 from chassis.maintenance.service_context import ServiceContext
+from chassis.persistence import readiness
 from chassis.persistence.database import Database
 from chassis.persistence.migrations import alembic_config
 from chassis.persistence.model import ModelExtension
@@ -84,6 +85,7 @@ def testing_settings(database: Database) -> dict[str, Any]:
 async def serving(app: ChassisApp, database: Database) -> AsyncIterator[None]:
     """Run the lifespan of the application, on this database; unexpected errors are answered as in production."""
     app.container.database.override(database)
+    app.container.probe_database.override(database)
     app.config["PROPAGATE_EXCEPTIONS"] = False
     async with app.test_app():
         yield
@@ -95,6 +97,7 @@ async def fresh_state(app: ChassisApp) -> AsyncIterator[None]:
     state = app.container.maintenance_state()
     await state.apply_change(ServiceContext(version=state.context.version))  # discards a read in progress
     await state.apply_read(ServiceContext(), changes=state.changes)
-    with patch.object(service, "READ_PATIENCE", PATIENT.connect_timeout):
+    patience = PATIENT.connect_timeout
+    with patch.object(service, "READ_PATIENCE", patience), patch.object(readiness, "PATIENCE", patience):
         yield
     app.wire()

@@ -41,7 +41,7 @@ while True:
 def copy_package(project: Path) -> None:
     """Copy the modules that `chassis.dev.postgres` needs, and nothing of the service."""
     ignored = shutil.ignore_patterns("__pycache__", "testing")
-    for name in ("dev", "cli"):
+    for name in ("dev", "cli", "domain", "runtime"):
         shutil.copytree(ROOT / "chassis" / name, project / "chassis" / name, ignore=ignored)
 
 

@@ -4,7 +4,7 @@ from sqlalchemy.engine import make_url
 
 from chassis.app import ChassisApp
 from chassis.persistence.database import Database
-from chassis.persistence.migrations import MigratedDatabase
+from chassis.persistence.readiness import MigratedDatabase
 
 
 async def test_is_ready_on_a_migrated_database(client: Client) -> None:

@@ -177,7 +177,7 @@ async def test_passes_lifespan_through() -> None:
 
 def _create_client(app: ChassisApp, config: ChassisConfig, hops: int, prefix: str = "") -> Client:
     """Return a client of a service that answers `/urls` with the URLs and the address that it sees."""
-    settings = {"APP_ENV": "development", "PROXY_HOPS": hops, "SERVICE_PREFIX": prefix}
+    settings = {"APP_ENV": "development", "PROXY_HOPS": hops, "SERVICE_PREFIX": prefix, "TRUSTED_HOSTS": "*"}
     service = create_app(
         ChassisConfig.load(_env_file=None, SQLALCHEMY_DATABASE_URI=config.SQLALCHEMY_DATABASE_URI, **settings)
     )

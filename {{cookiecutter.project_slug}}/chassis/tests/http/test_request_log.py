@@ -64,7 +64,7 @@ async def test_logs_a_line_for_every_request(
         "status": status,
     }
     assert expected.items() <= line.items()
-    assert set(line) - set(expected) == {"logger", "milliseconds", "timestamp"}
+    assert set(line) - set(expected) == {"client", "logger", "milliseconds", "timestamp"}
     assert isinstance(line["milliseconds"], float)
 
 

@@ -275,7 +275,7 @@ async def test_closes_websockets_for_a_restart_and_refuses_new_ones(
     while len(sent) < 2:
         await asyncio.sleep(0)
 
-    in_flight.stop_sockets()
+    in_flight.stop()
     await socket
     refusal, send = _collect_messages()
     await gate(_scope("websocket", extensions={"websocket.http.response": {}}), _create_receive(), send)

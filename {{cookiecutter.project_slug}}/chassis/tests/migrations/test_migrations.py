@@ -12,10 +12,8 @@ from chassis.domain.exceptions import UnavailableError
 from chassis.maintenance.table import ServiceContextModel
 from chassis.persistence.database import Database
 from chassis.persistence.engine import create_migration_engine
-from chassis.persistence.migrations import (
-    MigratedDatabase,
-    alembic_config,
-)
+from chassis.persistence.migrations import alembic_config
+from chassis.persistence.readiness import MigratedDatabase
 from chassis.tests.command_line import execute, new_database, tables
 
 SCRIPTS = ScriptDirectory.from_config(alembic_config())

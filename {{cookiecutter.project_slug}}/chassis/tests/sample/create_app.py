@@ -12,6 +12,7 @@ from chassis.app import (
     register_commands,
     register_lifespan,
     register_views,
+    trusted_hosts,
 )
 from chassis.config import ChassisConfig
 from chassis.dependency_container import ChassisContainer
@@ -41,6 +42,7 @@ def create_app(config: ChassisConfig) -> ChassisApp:
         partial(RequestLogMiddleware, log=access_log(config)),
         SecurityHeadersMiddleware,
         MalformedRequestMiddleware,
+        trusted_hosts(config),
         maintenance_gate(app, config),
         partial(ServicePrefixMiddleware, prefix=config.served_prefix),
         UnreadBodyMiddleware,
