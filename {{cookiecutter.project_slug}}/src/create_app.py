@@ -67,9 +67,9 @@ def middleware(app: App, config: Config) -> Sequence[Middleware]:
         partial(ProxyHeadersMiddleware, hops=config.PROXY_HOPS),
         partial(RequestLogMiddleware, log=access_log(config)),
         SecurityHeadersMiddleware,
-        MalformedRequestMiddleware,
+        partial(MalformedRequestMiddleware, origins=config.CORS_ORIGINS),
         maintenance_gate(app, config),
-        partial(ServicePrefixMiddleware, prefix=config.served_prefix),
+        partial(ServicePrefixMiddleware, prefix=config.served_prefix, origins=config.CORS_ORIGINS),
         UnreadBodyMiddleware,
     ]
 

@@ -40,9 +40,9 @@ def create_app(config: ChassisConfig) -> ChassisApp:
         partial(ProxyHeadersMiddleware, hops=config.PROXY_HOPS),
         partial(RequestLogMiddleware, log=access_log(config)),
         SecurityHeadersMiddleware,
-        MalformedRequestMiddleware,
+        partial(MalformedRequestMiddleware, origins=config.CORS_ORIGINS),
         maintenance_gate(app, config),
-        partial(ServicePrefixMiddleware, prefix=config.served_prefix),
+        partial(ServicePrefixMiddleware, prefix=config.served_prefix, origins=config.CORS_ORIGINS),
         UnreadBodyMiddleware,
     ]
     add_middleware(app, middleware)
