@@ -132,6 +132,17 @@ async def test_refuses_a_body_that_cannot_be_read(client: Client, body: bytes) -
 
 
 @pytest.mark.parametrize("method", ["post", "patch"])
+async def test_refuses_a_description_that_is_too_long(client: Client, method: str) -> None:
+    todo = await _create(client, description="é" * 10_000)
+    path = "/v1/todo" if method == "post" else f"/v1/todo/{todo['id']}"
+
+    response = await getattr(client, method)(path, json={"title": "a", "description": "é" * 10_001})
+
+    assert response.status_code == 400
+    assert list((await response.get_json())["error_message"]) == ["description"]
+
+
+@pytest.mark.parametrize("method", ["post", "patch"])
 async def test_refuses_a_missing_body(client: Client, method: str) -> None:
     response = await getattr(client, method)("/v1/todo" if method == "post" else "/v1/todo/1")
 
