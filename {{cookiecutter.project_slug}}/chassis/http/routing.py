@@ -1,4 +1,4 @@
-"""Finds blueprints, and marks views: limits of their bodies, and reachable during maintenance."""
+"""Finds blueprints, and marks views that have limits of their own or stay reachable during maintenance."""
 
 from collections.abc import Callable, Iterable
 from types import ModuleType
