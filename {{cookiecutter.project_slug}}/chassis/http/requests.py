@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from quart import Request
-from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
 
 from chassis.http.bodies import BoundedBody, BoundedFormDataParser
 from chassis.http.json_limits import JSONLimits
@@ -34,7 +34,7 @@ class JSONRequest(Request):
         self.json_limits = getattr(view, "json_limits", self.json_limits)
 
     async def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:  # noqa: ANN401, FBT001, FBT002 - Quart's signature
-        """Do what Quart does, but receive the body once; `silent` hides that it is not JSON, and no other error."""
+        """Do what Quart does, but receive the body once, and refuse it if it is over the limits of the view."""
         if cache and silent in self._json_values:
             return self._json_values[silent]
         data = cast("bytes", await self.get_data(cache=cache))
@@ -49,9 +49,13 @@ class JSONRequest(Request):
         return value
 
     def _parse(self, data: bytes, *, silent: bool) -> Any:  # noqa: ANN401 - any JSON value
-        self.json_limits.check(data)
         try:
+            self.json_limits.check(data)
             return self.json_module.loads(data.decode())
+        except HTTPException:
+            if silent:
+                return None
+            raise
         except (ValueError, RecursionError) as error:
             return None if silent else self.on_json_loading_failed(error)
 

@@ -110,6 +110,10 @@ async def _parsing(running_app: ChassisApp, config: ChassisConfig) -> AsyncItera
         await request.get_json()
         return ""
 
+    @parsing.post("/parse-silently")
+    async def parse_silently() -> str:
+        return str(await request.get_json(silent=True))
+
     @parsing.post("/validate")
     @validate_request(_Items)
     async def validate(data: _Items) -> str:
@@ -159,6 +163,13 @@ async def test_refuses_json_that_is_too_much_work(parsing: ChassisApp, name: str
     answer = await _post(parsing, "/parse", body)
 
     assert (answer.status, answer.problem["detail"]) == (status, reason)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_bounds_the_work_if_errors_are_silent(parsing: ChassisApp, name: str) -> None:
+    answer = await _post(parsing, "/parse-silently", REFUSED[name][0])
+
+    assert (answer.status, answer.body) == (200, b"None")
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
