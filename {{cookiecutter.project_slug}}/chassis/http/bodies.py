@@ -53,9 +53,12 @@ class BoundedBody(Body):
 
     async def __anext__(self) -> bytes:
         try:
-            return await super().__anext__()
-        finally:
+            data = await super().__anext__()
+        except StopAsyncIteration:
             self._require_size()
+            raise
+        self._require_size()
+        return data
 
     def __await__(self) -> Generator[Any, None, Any]:
         data = yield from super().__await__()

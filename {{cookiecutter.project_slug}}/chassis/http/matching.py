@@ -1,7 +1,7 @@
-"""How a route is found: only by the plain form of its path, so that it is the path that a rule of a proxy names.
+"""A route is found only by the plain form of its path, the one that the rules of a proxy name.
 
-Werkzeug drops slashes at the beginning, and servers decode a path before the application sees it. Without this,
-`//admin`, `/%61dmin` or `/%2Fadmin` would be served as `/admin`, although a rule for `/admin` does not match them.
+Werkzeug drops slashes at the beginning, and servers decode a path before the application sees it. Without this module,
+`//admin`, `/%61dmin` and `/%2Fadmin` would be served as `/admin`, although a rule for `/admin` may not match them.
 """
 
 import re

@@ -51,6 +51,8 @@ class MessageQueue(asyncio.Queue[Data]):
         except TimeoutError as error:
             raise UnreadMessagesError from error
 
+    # asyncio calls the following two, which are made to be overridden, to store and to take an item.
+
     def _put(self, item: Data) -> None:
         self._bytes += MESSAGE_OVERHEAD + _size(item)
         super()._put(item)

@@ -67,7 +67,7 @@ async def ask(
     body: Sequence[bytes] = (b"",),
     **more: Any,
 ) -> Answer:
-    """Pass a request to the application; `body` is what the server receives at a time."""
+    """Pass a request to the application; `body` has the parts in which the server receives it."""
     answer = Answer()
     parts: list[Message] = [{"type": "http.request", "body": part, "more_body": True} for part in body]
     parts[-1]["more_body"] = False

@@ -130,7 +130,7 @@ async def test_refuses_a_long_stream_while_a_view_reads_it_part_by_part(limited:
     assert 1 < parts_read <= LIMIT // 10_000
 
 
-async def test_drops_what_is_over_the_limit() -> None:
+async def test_drops_a_body_over_the_limit() -> None:
     body = BoundedBody(None, LIMIT)
     body.limit = LIMIT
     body.append(b"x" * LIMIT)

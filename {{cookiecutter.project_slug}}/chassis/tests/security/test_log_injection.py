@@ -1,4 +1,4 @@
-"""What a client sends cannot control the terminal of somebody who reads the log, or look like a line of its own."""
+"""A client cannot control the terminal of somebody who reads the log, and cannot forge a line."""
 
 import json
 import logging
@@ -98,7 +98,7 @@ def test_escapes_every_field_of_an_access_line(log_format: str, capsys: pytest.C
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
-async def test_escapes_what_a_request_brings_into_the_log(
+async def test_escapes_the_text_of_a_request_in_the_log(
     app: ChassisApp, config: ChassisConfig, log_format: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = {"LOG_FORMAT": log_format, "LOG_LEVEL": "DEBUG", "ACCESS_LOG": True}
@@ -136,7 +136,7 @@ async def test_escapes_what_a_request_brings_into_the_log(
         ("\ud800", r"\ud800"),
     ],
 )
-def test_escapes_what_is_not_visible(text: str, escaped: str) -> None:
+def test_escapes_invisible_characters(text: str, escaped: str) -> None:
     assert escape(text) == escaped
 
 

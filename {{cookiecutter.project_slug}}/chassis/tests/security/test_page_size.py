@@ -113,7 +113,7 @@ async def test_a_page_of_the_longest_texts_is_not_too_large(listing: ChassisApp)
 
 
 @pytest.mark.parametrize(("number", "length", "itemized"), [(100, 1_000_000, False), (1000, 100_000, True)])
-async def test_a_page_that_is_refused_is_not_in_memory(number: int, length: int, itemized: bool) -> None:
+async def test_does_not_hold_a_refused_page_in_memory(number: int, length: int, itemized: bool) -> None:
     page = _page(number, "a" * length, itemized=itemized)
     tracemalloc.start()
     try:

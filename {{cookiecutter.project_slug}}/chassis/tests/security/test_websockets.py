@@ -57,7 +57,7 @@ class Socket:
 
 
 @asynccontextmanager
-async def _connected(server: Server, path: str) -> AsyncIterator[Socket]:
+async def _connect(server: Server, path: str) -> AsyncIterator[Socket]:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     try:
         socket = Socket(reader, writer)
@@ -154,9 +154,9 @@ def _errors(caplog: pytest.LogCaptureFixture) -> list[str]:
 async def test_closes_with_a_code_for_the_error(
     server: Server, name: str, code: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with _connected(server, f"/after/{name}") as socket:
+    async with _connect(server, f"/after/{name}") as socket:
         assert await socket.receive_close() == code
-    async with _connected(server, f"/after-messages/{name}") as socket:
+    async with _connect(server, f"/after-messages/{name}") as socket:
         await socket.receive()
         await socket.send(TextMessage(data="hello"))
         assert await socket.receive_close() == code
@@ -171,7 +171,7 @@ async def test_closes_with_a_code_for_the_error(
 async def test_denies_the_handshake_after_an_error_before_it(
     server: Server, name: str, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with _connected(server, f"/before/{name}") as socket:
+    async with _connect(server, f"/before/{name}") as socket:
         rejection, body = await socket.receive(), await socket.receive()
 
     assert isinstance(rejection, RejectConnection)
@@ -184,9 +184,9 @@ async def test_denies_the_handshake_after_an_error_before_it(
 
 
 async def test_keeps_the_code_of_a_view_that_has_closed(server: Server) -> None:
-    async with _connected(server, "/after-close/unexpected") as socket:
+    async with _connect(server, "/after-close/unexpected") as socket:
         assert await socket.receive_close() == 4000
-    async with _connected(server, "/return") as socket:
+    async with _connect(server, "/return") as socket:
         assert await socket.receive_close() == 1000
 
 
@@ -197,7 +197,7 @@ async def test_refuses_a_message_over_the_limit_of_the_view(
 ) -> None:
     length = limit // len(character.encode())
 
-    async with _connected(server, path) as socket:
+    async with _connect(server, path) as socket:
         await socket.receive()
         await socket.send(TextMessage(data=character * length))
         assert (await socket.receive()).data == str(length)
@@ -233,7 +233,7 @@ async def test_queues_no_more_than_the_limit(failing: ChassisApp, monkeypatch: p
 async def test_closes_when_the_view_does_not_receive(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(websockets, "UNREAD_SECONDS", 0.1)
 
-    async with _connected(server, "/ignore") as socket:
+    async with _connect(server, "/ignore") as socket:
         await socket.receive()
         for _ in range(100):
             await socket.send(TextMessage(data="a" * 1000))
@@ -242,7 +242,7 @@ async def test_closes_when_the_view_does_not_receive(server: Server, monkeypatch
 
 
 async def test_ends_although_the_client_goes_on_sending(server: Server) -> None:
-    async with _connected(server, "/ignore-and-fail") as socket:
+    async with _connect(server, "/ignore-and-fail") as socket:
         await socket.receive()
         for _ in range(100):
             await socket.send(TextMessage(data="a" * 1000))
@@ -251,7 +251,7 @@ async def test_ends_although_the_client_goes_on_sending(server: Server) -> None:
 
 
 async def test_receives_more_than_the_limit_in_the_course_of_time(server: Server) -> None:
-    async with _connected(server, "/echo") as socket:
+    async with _connect(server, "/echo") as socket:
         await socket.receive()
         for _ in range(100):
             await socket.send(TextMessage(data="a" * 1000))
