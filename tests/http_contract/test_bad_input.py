@@ -259,7 +259,7 @@ def test_answers_pipelined_requests_in_order(service: Service) -> None:
 
 
 def test_limits_the_number_of_errors_in_one_answer(service: Service) -> None:
-    fields = b",".join(b'"k%d":1' % number for number in range(80_000))
+    fields = b",".join(b'"k%d":1' % number for number in range(9_000))
     many, fewer = b"{%s}" % fields, b"{%s}" % fields[:8_000].rpartition(b",")[0]
 
     messages = [problem_of(exchange(service, post(body)))["error_message"] for body in (many, fewer)]

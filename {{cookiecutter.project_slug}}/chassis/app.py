@@ -6,10 +6,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from inspect import iscoroutine
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import click
-from quart import Quart
+from quart import Quart, Request, Websocket
+from quart.ctx import RequestContext, WebsocketContext
+from quart.typing import ResponseTypes
 from quart_schema import Info
 
 import chassis.http.health
@@ -21,13 +23,16 @@ from chassis.dependency_container import ChassisContainer
 from chassis.discovery import import_modules_below
 from chassis.http.asgi import ASGIApplication, Middleware
 from chassis.http.injection import check_injections
+from chassis.http.matching import StrictRequestContext, StrictWebsocketContext
 from chassis.http.openapi import register_openapi
 from chassis.http.requests import JSONRequest
 from chassis.http.routing import find_blueprints, find_exempt_paths
 from chassis.http.trusted_hosts import TrustedHostsMiddleware
+from chassis.http.websockets import BoundedWebsocketConnection, TrackedWebsocket
 from chassis.maintenance.commands import register_maintenance_commands
 from chassis.maintenance.gate import MaintenanceGate
 from chassis.persistence.repository import Repository
+from chassis.runtime.garbage import frozen_objects
 from chassis.runtime.logging import configure_logging, create_access_log
 from chassis.runtime.shutdown import Drain, register_drain
 
@@ -39,6 +44,8 @@ class ChassisApp(Quart):
     """Quart with a container, a drain and background tasks that outlive the transaction of their request."""
 
     request_class = JSONRequest
+    websocket_class = TrackedWebsocket
+    asgi_websocket_class = BoundedWebsocketConnection
     container: ChassisContainer
     views: list[ModuleType]  # those of the chassis and of the service
     drain: Drain
@@ -64,6 +71,18 @@ class ChassisApp(Quart):
     async def close_databases(self) -> None:
         await self.container.probe_database().close()
         await self.container.database().close()
+
+    def request_context(self, request: Request) -> RequestContext:
+        return StrictRequestContext(self, request)
+
+    def websocket_context(self, websocket: Websocket) -> WebsocketContext:
+        return StrictWebsocketContext(self, websocket)
+
+    async def handle_websocket(self, websocket: Websocket) -> ResponseTypes | None:
+        response = await super().handle_websocket(websocket)
+        if response is not None:
+            await cast("TrackedWebsocket", websocket).close_for_status(response.status_code)
+        return response
 
     def add_background_task(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """Start a task outside the transaction of the request, because it outlives the request."""
@@ -174,7 +193,8 @@ async def chassis_lifespan(app: ChassisApp) -> AsyncIterator[None]:
         oldest = app.container.in_flight().oldest_seconds
         async with app.container.service_context_watcher().running(lambda: app.in_flight, oldest):
             app.drain.handle_signals()
-            yield
+            with frozen_objects():
+                yield
     finally:
         await app.close_databases()
 

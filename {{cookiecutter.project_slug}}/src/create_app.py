@@ -68,10 +68,10 @@ def middleware(app: App, config: Config) -> Sequence[Middleware]:
         partial(ProxyHeadersMiddleware, hops=config.PROXY_HOPS),
         partial(RequestLogMiddleware, log=access_log(config)),
         SecurityHeadersMiddleware,
-        MalformedRequestMiddleware,
+        partial(MalformedRequestMiddleware, origins=config.CORS_ORIGINS),
         trusted_hosts(config),
         maintenance_gate(app, config),
-        partial(ServicePrefixMiddleware, prefix=config.served_prefix),
+        partial(ServicePrefixMiddleware, prefix=config.served_prefix, origins=config.CORS_ORIGINS),
         UnreadBodyMiddleware,
     ]
 

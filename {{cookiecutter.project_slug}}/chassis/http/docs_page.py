@@ -4,11 +4,14 @@ from html import escape
 from importlib.resources import files
 from mimetypes import add_type
 
-from quart import Quart, Response, ResponseReturnValue, send_from_directory, url_for
+from quart import Quart, Response, ResponseReturnValue, request, send_file, url_for
 from quart_schema import hide
+from werkzeug.exceptions import NotFound
 
 ASSETS_MAX_AGE = 3600  # seconds: a newer package has the same URLs
-CONTENT_SECURITY_POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'"
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -42,7 +45,8 @@ SwaggerUIBundle({
 
 def register_docs_page(app: Quart, title: str) -> None:
     """Show the document of the endpoint `openapi` at /docs, below the prefix of the request."""
-    assets = str(files("flask_swagger_ui") / "dist")
+    assets = files("flask_swagger_ui") / "dist"
+    names = frozenset(each.name for each in assets.iterdir() if each.is_file())
     add_type("text/javascript", ".js")  # the registry of Windows may say text/plain, which browsers do not run
 
     @app.get("/docs")
@@ -59,4 +63,8 @@ def register_docs_page(app: Quart, title: str) -> None:
     @app.get("/docs/assets/<path:name>")
     @hide
     async def docs_asset(name: str) -> Response:
-        return await send_from_directory(assets, name, cache_timeout=ASSETS_MAX_AGE)
+        """Serve whole files: a range may be ignored, and an unknown unit must be, see RFC 9110, section 14.2."""
+        if name not in names:
+            raise NotFound
+        response = await send_file(str(assets / name), cache_timeout=ASSETS_MAX_AGE)
+        return await response.make_conditional(request)

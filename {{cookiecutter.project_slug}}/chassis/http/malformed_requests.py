@@ -1,8 +1,11 @@
 """Some malformed requests pass the server, and the framework would answer them with 500."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from chassis.http.asgi import ASGIApplication, Receive, Scope, Send, discard_body, refuse
+from chassis.http.cors import CrossOriginHeaders
+from chassis.http.hosts import is_host
 from chassis.http.problems import PROBLEM_TYPE, problem_body
 
 
@@ -12,8 +15,10 @@ class MalformedRequestMiddleware:
     The URL of a request to a proxy is replaced by its path: https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2
     """
 
-    def __init__(self, app: ASGIApplication) -> None:
+    def __init__(self, app: ASGIApplication, origins: Sequence[str] = ()) -> None:
+        """`origins` may read the refusal in a browser."""
         self._app = app
+        self._cross_origin = CrossOriginHeaders(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -26,8 +31,8 @@ class MalformedRequestMiddleware:
             await self._app(scope, receive, send)
             return
         await discard_body(scope, receive)
-        headers = [(b"content-type", PROBLEM_TYPE.encode())]
-        if scope["http_version"] < "2":
+        headers = [(b"content-type", PROBLEM_TYPE.encode()), *self._cross_origin.for_request(scope)]
+        if scope.get("http_version", "1.1") < "2":
             headers.append((b"connection", b"close"))
         body = problem_body(HTTPStatus.BAD_REQUEST, mistake, scope["path"])
         await refuse(scope, send, HTTPStatus.BAD_REQUEST, headers, body.encode())
@@ -37,19 +42,21 @@ def _find_mistake(scope: Scope) -> str | None:
     if not scope["path"].startswith("/"):
         return "The request has no path"
     names = set()
+    hosts = []
     for name, value in scope["headers"]:
-        names.add(name.lower())
-        if name.lower() == b"host" and not _is_host_name(value):
-            return "The header Host is not a host name"
+        lower = name.lower()
+        names.add(lower)
+        if lower == b"host":
+            hosts.append(value)
+    if not _has_one_host(hosts, scope.get("http_version", "1.1")):
+        return "The header Host must be there once, and be a host name or an IP address"
     if {b"content-length", b"transfer-encoding"} <= names:  # a way to smuggle requests
         return "Content-Length and Transfer-Encoding exclude each other"
     return None
 
 
-def _is_host_name(host: bytes) -> bool:
-    """Encode the name as Werkzeug does later, where no error handler catches what it raises."""
-    try:
-        host.decode("latin-1").partition(":")[0].encode("idna")
-    except UnicodeError:
-        return False
-    return True
+def _has_one_host(hosts: Sequence[bytes], http_version: str) -> bool:
+    """Apply RFC 9112, section 3.2; only HTTP/1.1 requires the header."""
+    if len(hosts) != 1:
+        return not hosts and http_version != "1.1"
+    return is_host(hosts[0]) or (not hosts[0] and http_version < "1.1")

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from werkzeug.sansio.utils import host_is_trusted
 
 from chassis.http.asgi import ASGIApplication, Headers, Receive, Scope, Send
+from chassis.http.hosts import is_host
 
 # A plain path without empty segments, because `//example` in a URL is a host.
 _PREFIX = re.compile(r"((?:/(?!\.{1,2}(?:/|$))[\w.~@:+-]+)+)/?", re.ASCII)
@@ -76,13 +77,22 @@ def _scheme(scope: Scope, value: str) -> str:
 
 
 def _with_host(headers: Headers, host: str, port: str) -> Headers:
-    before = next((value.decode("latin1") for name, value in headers if name.lower() == b"host"), "")
-    after = host if host_is_trusted(host) else before
+    """Return the headers with the host in front of the proxies; a wrong `Host` stays, to be refused."""
+    hosts = [value for name, value in headers if name.lower() == b"host"]
+    if len(hosts) > 1 or not all(map(is_host, hosts)):
+        return headers
+    before = hosts[0].decode("latin1") if hosts else ""
+    after = host if _is_usable(host) else before
     with_port = f"{_PORT.sub('', after)}:{port}"
-    after = with_port if host_is_trusted(with_port) else after
+    after = with_port if _is_usable(with_port) else after
     if after == before:
         return headers
     return [*(header for header in headers if header[0].lower() != b"host"), (b"host", after.encode("latin1"))]
+
+
+def _is_usable(host: str) -> bool:
+    """Check that URLs can be made with this host, for which Werkzeug has stricter rules."""
+    return is_host(host.encode("latin1")) and host_is_trusted(host)
 
 
 def _prefix(value: str) -> str:

@@ -1,23 +1,62 @@
 """A JSON body is checked before a view sees it."""
 
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, cast
 
 from quart import Request
-from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
+
+from chassis.http.bodies import BoundedBody, BoundedFormDataParser
+from chassis.http.json_limits import JSONLimits
 
 
 class JSONRequest(Request):
-    """Reports a body that is not JSON, instead of treating it as an empty one."""
+    """Reports a body that is not JSON, instead of treating it as an empty one, and one that is over a limit."""
+
+    body_class = BoundedBody
+    form_data_parser_class = BoundedFormDataParser
+    body: BoundedBody
+    json_limits = JSONLimits()
+    _json_values: Mapping[bool, Any] = MappingProxyType({})  # with the argument `silent` as the key
+
+    @property
+    def max_content_length(self) -> int | None:
+        return self.body.limit
+
+    @max_content_length.setter
+    def max_content_length(self, size: int | None) -> None:
+        self.body.limit = size
+
+    def apply_limits(self, view: object) -> None:
+        """Take the limits of the view that the route has, or those of every view if no route matches."""
+        self.body.limit = getattr(view, "max_content_length", self.body.default_limit)
+        self.json_limits = getattr(view, "json_limits", self.json_limits)
 
     async def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:  # noqa: ANN401, FBT001, FBT002 - Quart's signature
-        if not (force or silent or self.is_json) and await self.get_data(cache=cache):
-            msg = "The body must be JSON, with the header Content-Type: application/json"
-            raise UnsupportedMediaType(msg)
-        if self.is_json and not await self.get_data(cache=cache):
+        """Do what Quart does, but receive the body once, and refuse it if it is over the limits of the view."""
+        if cache and silent in self._json_values:
+            return self._json_values[silent]
+        data = cast("bytes", await self.get_data(cache=cache))
+        if not (force or self.is_json):
+            if data and not silent:
+                msg = "The body must be JSON, with the header Content-Type: application/json"
+                raise UnsupportedMediaType(msg)
             return None
+        value = None if self.is_json and not data else self._parse(data, silent=silent)
+        if cache:
+            self._json_values = {**self._json_values, silent: value}
+        return value
+
+    def _parse(self, data: bytes, *, silent: bool) -> Any:  # noqa: ANN401 - any JSON value
         try:
-            return await super().get_json(force=force, silent=silent, cache=cache)
-        except (RecursionError, UnicodeDecodeError) as error:  # errors of the parser that Quart does not expect
+            self.json_limits.check(data)
+            return self.json_module.loads(data.decode())
+        except HTTPException:
+            if silent:
+                return None
+            raise
+        except (ValueError, RecursionError) as error:
             return None if silent else self.on_json_loading_failed(error)
 
     def on_json_loading_failed(self, error: Exception) -> Any:  # noqa: ANN401 - Quart's signature

@@ -1,16 +1,22 @@
 """Responses are written to JSON through a schema; attributes that it does not name are not sent."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel
 from quart import Response, request
 
-from chassis.domain.pagination import Page
+from chassis.domain.exceptions import ValidationError
+from chassis.domain.pagination import DEFAULT_PER_PAGE, Page
 from chassis.http.problems import PROBLEM_TYPE, Reasons, problem_body
 from chassis.http.schemas.page import page_schema
 
 ResponseHeaders = dict[str, Any]
+MAX_PAGE_SIZE = 4 * 1024 * 1024  # bytes
+PIECE = DEFAULT_PER_PAGE  # items that are written at a time
+_BEFORE_ITEMS, _AFTER_ITEMS = '{"items":[', "]}"
 
 
 def create_response(
@@ -18,11 +24,15 @@ def create_response(
     schema: type[BaseModel],
     status: int = HTTPStatus.OK,
     headers: ResponseHeaders | None = None,
+    *,
+    max_page_size: int = MAX_PAGE_SIZE,
 ) -> Response:
-    """Return one object or a `Page` of objects as JSON, with the attributes that the schema names."""
-    if isinstance(value, Page):
-        schema = page_schema(schema, itemized=value.itemized)
-    body = schema.model_validate(value, from_attributes=True).model_dump_json()
+    """Return one object or a `Page` of objects as JSON, with the attributes that the schema names.
+
+    Raises:
+        ValidationError: a page of several objects has more than `max_page_size` bytes, so a client has to ask for less.
+    """
+    body = _dump_page(value, schema, max_page_size) if isinstance(value, Page) else _dump(value, schema)
     return Response(body, status, headers, content_type="application/json")
 
 
@@ -37,3 +47,34 @@ def create_problem(status: int, reasons: Reasons, headers: ResponseHeaders | Non
     """Return an error with the body that all errors have."""
     instance = request.root_path + request.path if request else None
     return Response(problem_body(status, reasons, instance), status, headers, content_type=PROBLEM_TYPE)
+
+
+def _dump(value: object, schema: type[BaseModel]) -> str:
+    return schema.model_validate(value, from_attributes=True).model_dump_json()
+
+
+def _dump_page(page: Page[Any], schema: type[BaseModel], max_size: int) -> str:
+    """Write the items piece by piece, and stop at the limit: what is refused is never in memory as a whole."""
+    if len(page.items) <= PIECE:
+        body = _dump(page, page_schema(schema, itemized=page.itemized))
+        _require_size(len(body.encode()) if len(page.items) > 1 else 0, page, max_size)
+        return body
+    frame = _dump(replace(page, items=[]), page_schema(schema, itemized=page.itemized))
+    pieces, size = [], len(frame)
+    for piece in _dump_pieces(page.items, page_schema(schema, itemized=True)):
+        pieces.append(piece)
+        size += len(piece.encode()) + 1
+        _require_size(size, page, max_size)
+    return _BEFORE_ITEMS + ",".join(pieces) + frame.removeprefix(_BEFORE_ITEMS)
+
+
+def _dump_pieces(items: list[Any], schema: type[BaseModel]) -> Iterator[str]:
+    for start in range(0, len(items), PIECE):
+        piece = _dump({"items": items[start : start + PIECE]}, schema)
+        yield piece.removeprefix(_BEFORE_ITEMS).removesuffix(_AFTER_ITEMS)
+
+
+def _require_size(size: int, page: Page[Any], max_size: int) -> None:
+    if size > max_size:
+        kind, advice = ("list", "one page of it") if page.itemized else ("page", "fewer items with a smaller per_page")
+        raise ValidationError(f"The {kind} has more than {max_size} bytes: ask for {advice}.")

@@ -1,7 +1,7 @@
 """The gate refuses requests with 503 during a maintenance window, before the application sees them."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import structlog
@@ -13,11 +13,10 @@ from chassis.http.asgi import (
     Scope,
     Send,
     discard_body,
-    get_header,
     is_preflight,
     refuse,
 )
-from chassis.http.cors import EXPOSED_HEADERS
+from chassis.http.cors import CrossOriginHeaders
 from chassis.http.problems import PROBLEM_TYPE, problem_body
 from chassis.http.schemas.problem import ProblemSchema
 from chassis.maintenance.in_flight import InFlight
@@ -51,7 +50,7 @@ class MaintenanceGate:
         *,
         exempt: Iterable[str],
         retry_after: int,
-        origins: Iterable[str] = (),
+        origins: Sequence[str] = (),
     ) -> None:
         """`exempt` are exact paths, `retry_after` is in seconds, `origins` may read the refusal in a browser."""
         self._app = app
@@ -59,7 +58,7 @@ class MaintenanceGate:
         self._in_flight = in_flight
         self._exempt = frozenset(path for each in exempt for path in (each, f"{each}/"))
         self._retry_after = retry_after
-        self._origins = frozenset(origin.encode() for origin in origins)
+        self._cross_origin = CrossOriginHeaders(origins)
         self._is_closed = False
         self._follow_state()
         state.subscribe(self._follow_state)
@@ -100,13 +99,7 @@ class MaintenanceGate:
         headers = _headers(retry_after=min(seconds, MAX_COUNTDOWN) if seconds > 0 else self._retry_after)
         if self._state.known:
             headers.append((b"x-maintenance-mode", b"1"))
-        if self._origins:
-            headers.append((b"vary", b"Origin"))
-            origin = get_header(scope, b"origin")
-            if origin in self._origins or (origin and b"*" in self._origins):
-                headers.append((b"access-control-allow-origin", origin))
-                headers.append((b"access-control-expose-headers", ", ".join(EXPOSED_HEADERS).encode()))
-        return headers
+        return headers + self._cross_origin.for_request(scope)
 
 
 def _headers(*, retry_after: int) -> Headers:

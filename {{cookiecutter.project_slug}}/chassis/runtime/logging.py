@@ -1,14 +1,18 @@
-"""All log lines have one form, also those of libraries: readable in development, JSON in production."""
+"""All log lines have one form, also those of libraries: readable in development, JSON in production.
+
+Control characters are escaped, so that the text of a client cannot look like a line of its own or control a terminal.
+"""
 
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
-from structlog.types import Processor
+from structlog.types import EventDict, ExcInfo, Processor
 
 _CONTEXT_AND_TIME: list[Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -45,7 +49,7 @@ def create_access_log(level: str, log_format: str) -> "AccessLog | None":
     """Return None if the level is above INFO, which is that of access lines."""
     if logging.getLevelName(level) > logging.INFO:
         return None
-    return AccessLog([*_CONTEXT_AND_TIME, _renderer(log_format)[-1]])
+    return AccessLog([*_CONTEXT_AND_TIME, *_line_renderer(log_format)])
 
 
 class AccessLog:
@@ -69,11 +73,39 @@ def _renderer(log_format: str) -> list[Processor]:
     """Tracebacks have no local variables, which may hold passwords."""
     if log_format == "json":
         tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-        return [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer(_to_json)]
-    return [
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
-    ]
+        return [structlog.processors.ExceptionRenderer(tracebacks), *_line_renderer(log_format)]
+    return _line_renderer(log_format)
+
+
+def _line_renderer(log_format: str) -> list[Processor]:
+    if log_format == "json":
+        return [structlog.processors.JSONRenderer(_to_json)]
+    console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_write_traceback)
+    return [_escape_fields, console]
 
 
 def _to_json(event: Any, **_: object) -> str:  # noqa: ANN401 - an event dictionary
     return _JSON.encode(event)
+
+
+def _escape_fields(_logger: object, _method: str, event: EventDict) -> EventDict:
+    for key, value in event.items():
+        text = value if isinstance(value, str) else repr(value)
+        if key != "exc_info" and not text.isprintable():
+            event[key] = escape(text)
+    return event
+
+
+def _write_traceback(output: TextIO, exc_info: ExcInfo) -> None:
+    """Indent every line, because the message of an exception may contain line breaks."""
+    for line in "".join(traceback.format_exception(*exc_info)).rstrip("\n").split("\n"):
+        output.write(f"\n  {escape(line)}")
+
+
+def escape(text: str) -> str:
+    """Write control characters, and others that are not visible, as Python does: `\\x1b`, `\\n`, `\\u202e`."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )

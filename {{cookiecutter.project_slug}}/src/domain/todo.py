@@ -6,6 +6,7 @@ from datetime import datetime
 from chassis.domain.exceptions import ValidationError
 
 TITLE_LENGTH = 255
+DESCRIPTION_LENGTH = 10_000
 
 
 @dataclass(kw_only=True)

@@ -124,11 +124,29 @@ async def test_refuses_a_body_without_data(client: Client, method: str, path: st
     assert (response.status_code, (await response.get_json())["error_message"]) == (400, "No data provided")
 
 
-@pytest.mark.parametrize("body", [b'{"title": "\xff"}', b"[" * 100_000, b"{", b"NaNs"])
+@pytest.mark.parametrize("body", [b'{"title": "\xff"}', b"[" * 60, b"{", b"NaNs"])
 async def test_refuses_a_body_that_cannot_be_read(client: Client, body: bytes) -> None:
     response = await client.post("/v1/todo", data=body, headers={"Content-Type": "application/json"})
 
     assert (await response.get_json())["error_message"] == "The body is not valid JSON"
+
+
+@pytest.mark.parametrize("method", ["post", "patch"])
+async def test_refuses_a_description_that_is_too_long(client: Client, method: str) -> None:
+    todo = await _create(client, description="é" * 10_000)
+    path = "/v1/todo" if method == "post" else f"/v1/todo/{todo['id']}"
+
+    response = await getattr(client, method)(path, json={"title": "a", "description": "é" * 10_001})
+
+    assert response.status_code == 400
+    assert list((await response.get_json())["error_message"]) == ["description"]
+
+
+async def test_refuses_a_body_that_is_nested_too_deeply(client: Client) -> None:
+    response = await client.post("/v1/todo", data=b"[" * 100_000, headers={"Content-Type": "application/json"})
+
+    assert response.status_code == 400
+    assert (await response.get_json())["error_message"] == "The body has lists or objects in more than 64 levels"
 
 
 @pytest.mark.parametrize("method", ["post", "patch"])

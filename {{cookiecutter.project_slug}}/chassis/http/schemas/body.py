@@ -9,6 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 JSONValue = Any  # whatever a client sends
 JSONSchema = dict[str, Any]
+MAX_TEXT_LENGTH = 10_000  # characters
 MAX_FIELDS = 1000  # reporting each of more unknown fields would take seconds
 
 
@@ -33,7 +34,9 @@ def _require_moment_in_utc(value: datetime) -> datetime:
     return value
 
 
-Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]  # PostgreSQL stores any character except NUL
+# PostgreSQL stores any character except NUL. Every text has a length, because a page holds up to a hundred of them;
+# `Annotated[Text, Field(max_length=50_000)]` has another one.
+Text = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=MAX_TEXT_LENGTH)]
 # For OpenAPI only: the rule itself belongs to the domain, which refuses a blank text.
 VisibleText = Annotated[Text, Field(json_schema_extra={"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"})]
 Decimal = Annotated[decimal.Decimal, Field(strict=False)]

@@ -36,7 +36,7 @@ async def test_serves_every_link_of_the_page_below_the_prefix_of_the_request(
 async def test_forbids_other_hosts_and_inline_scripts(client: Client) -> None:
     response = await client.get("/docs")
 
-    policy = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'"
+    policy = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     assert response.headers["Content-Security-Policy"] == policy
     assert not re.search(r"<script[^>]*>[^<]", await response.get_data(as_text=True))
 

@@ -12,7 +12,7 @@ from chassis.tests.sample.create_app import create_app
 JSON = {"Content-Type": "application/json"}
 
 
-@pytest.mark.parametrize("body", [b'{"title": "\xff"}', b"[" * 100_000, b"{", b"NaNs"])
+@pytest.mark.parametrize("body", [b'{"title": "\xff"}', b"[" * 60, b"{", b"NaNs"])
 async def test_refuses_a_body_that_is_not_valid_json(client: Client, body: bytes) -> None:
     response = await client.post("/echo", data=body, headers=JSON)
 

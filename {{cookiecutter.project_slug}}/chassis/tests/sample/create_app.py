@@ -41,10 +41,10 @@ def create_app(config: ChassisConfig) -> ChassisApp:
         partial(ProxyHeadersMiddleware, hops=config.PROXY_HOPS),
         partial(RequestLogMiddleware, log=access_log(config)),
         SecurityHeadersMiddleware,
-        MalformedRequestMiddleware,
+        partial(MalformedRequestMiddleware, origins=config.CORS_ORIGINS),
         trusted_hosts(config),
         maintenance_gate(app, config),
-        partial(ServicePrefixMiddleware, prefix=config.served_prefix),
+        partial(ServicePrefixMiddleware, prefix=config.served_prefix, origins=config.CORS_ORIGINS),
         UnreadBodyMiddleware,
     ]
     add_middleware(app, middleware)

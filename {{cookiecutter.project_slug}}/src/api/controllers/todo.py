@@ -10,7 +10,7 @@ from quart_schema import document_response, tag_blueprint, validate_querystring,
 from chassis.http.responses import create_empty_response, create_response
 from chassis.http.schemas.body import BodySchema, Text, VisibleText, unset
 from chassis.http.schemas.page import ItemsSchema, PageQuery, PageSchema
-from src.domain.todo import TITLE_LENGTH
+from src.domain.todo import DESCRIPTION_LENGTH, TITLE_LENGTH
 from src.services.todo_service import TodoService
 
 blueprint = Blueprint("todo", __name__, url_prefix="/v1")
@@ -18,6 +18,7 @@ tag_blueprint(blueprint, ["todo"])
 
 InjectedTodoService = Annotated[TodoService, Provide["todo_service"]]
 Title = Annotated[VisibleText, Field(max_length=TITLE_LENGTH)]
+Description = Annotated[Text, Field(max_length=DESCRIPTION_LENGTH)]
 
 
 class TodoSchema(BaseModel):
@@ -31,7 +32,7 @@ class TodoSchema(BaseModel):
 
 class TodoCreateSchema(BodySchema):
     title: Title
-    description: Text | None = None
+    description: Description | None = None
     completed: bool = False
 
 
@@ -39,7 +40,7 @@ class TodoUpdateSchema(BodySchema):
     """A field that is left out stays as it is."""
 
     title: Title = unset()
-    description: Text | None = unset()
+    description: Description | None = unset()
     completed: bool = unset()
 
 
