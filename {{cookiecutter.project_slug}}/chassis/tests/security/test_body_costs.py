@@ -19,7 +19,7 @@ from chassis.http.routing import max_json
 from chassis.http.schemas.body import BodySchema, Text
 from chassis.runtime.garbage import frozen_objects
 from chassis.tests.sample.create_app import create_app
-from chassis.tests.security.asgi_client import Answer, ask
+from chassis.tests.security.asgi_client import HOST, Answer, ask
 
 SECONDS = 0.05
 MEBIBYTE = 1024 * 1024
@@ -137,7 +137,7 @@ async def _parsing(running_app: ChassisApp, config: ChassisConfig) -> AsyncItera
 async def _post(app: ChassisApp, path: str, body: bytes, kind: str = JSON) -> Answer:
     """Post a body as a server receives it, and check how long the event loop is stopped."""
     pieces = [body[start : start + 65536] for start in range(0, len(body), 65536)]
-    headers = [(b"host", b"a"), (b"content-type", kind.encode()), (b"content-length", b"%d" % len(body))]
+    headers = [*HOST, (b"content-type", kind.encode()), (b"content-length", b"%d" % len(body))]
     stops = []
     for _ in range(3):  # other processes may disturb one of them
         request = asyncio.create_task(ask(app, "POST", path, headers, pieces))

@@ -8,7 +8,7 @@ from chassis.app import ChassisApp
 from chassis.config import ChassisConfig
 from chassis.maintenance.service_context import ServiceContext
 from chassis.tests.sample.create_app import create_app
-from chassis.tests.security.asgi_client import Answer, ask
+from chassis.tests.security.asgi_client import HOST, Answer, ask
 
 ALLOWED = "https://app.example.com"
 NAMES = ("access-control-allow-origin", "access-control-expose-headers", "access-control-allow-credentials", "vary")
@@ -56,7 +56,7 @@ async def test_every_refusal_answers_an_origin_in_the_same_way(
 
 async def test_a_body_over_the_limit_is_refused_with_the_headers(app_for: object) -> None:
     app: ChassisApp = app_for("*")  # type: ignore[operator]
-    headers = [(b"host", b"a"), (b"origin", b"null"), (b"content-length", b"2000000")]
+    headers = [*HOST, (b"origin", b"null"), (b"content-length", b"2000000")]
     headers.append((b"content-type", b"application/json"))
 
     answer: Answer = await ask(app, "POST", "/example/echo", headers)
