@@ -1,19 +1,37 @@
 """The base class of all models; it names constraints, because Alembic and error messages refer to them by name."""
 
 import enum
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqlalchemy import DateTime, Dialect, Enum, MetaData
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
-NAMING_CONVENTION = {
-    "ix": "ix_%(column_0_label)s",
-    "uq": "uq_%(table_name)s_%(column_0_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-    "pk": "pk_%(table_name)s",
+from chassis.persistence.naming import (
+    name_check,
+    name_exclusion,
+    name_foreign_key,
+    name_index,
+    name_primary_key,
+    name_unique,
+)
+
+NAMING_CONVENTION: Mapping[Any, Any] = {  # the values are names of functions below, in the form that SQLAlchemy expects
+    "ix": "%(index_name)s",
+    "uq": "%(unique_name)s",
+    "ck": "%(check_constraint_name)s",  # with `constraint_name` in it, named constraints get a prefix, too
+    "fk": "%(foreign_key_name)s",
+    "pk": "%(primary_key_name)s",
+    ExcludeConstraint: "%(exclusion_name)s",
+    "index_name": name_index,
+    "unique_name": name_unique,
+    "check_constraint_name": name_check,
+    "foreign_key_name": name_foreign_key,
+    "primary_key_name": name_primary_key,
+    "exclusion_name": name_exclusion,
 }
 
 
