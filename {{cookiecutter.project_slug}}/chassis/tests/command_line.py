@@ -1,14 +1,13 @@
-"""Runs commands, in this process where that is enough and in one of its own where only that is a proof."""
+"""Run commands: in this process where that is enough, otherwise in a process as an operator starts it."""
 
 import asyncio
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 from click.testing import CliRunner
 from sqlalchemy import URL, NullPool, inspect, text
@@ -28,7 +27,7 @@ class Outcome:
 
 
 async def quart(url: URL, *arguments: str, folder: Path = ROOT) -> Outcome:
-    """Runs `quart` in a process of its own, like an operator or a container that starts."""
+    """Run `quart` in a process, as an operator or a container does."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "quart", "--app", "src/app", *arguments),
         stdout=asyncio.subprocess.PIPE,
@@ -41,29 +40,18 @@ async def quart(url: URL, *arguments: str, folder: Path = ROOT) -> Outcome:
 
 
 def db(url: URL, *arguments: str) -> Outcome:
-    """Runs `quart db` in this process, from a test that is no coroutine."""
-    with _logger_kept():
+    """Run `quart db` in this process, from a test that is not a coroutine."""
+    with _restored_logger():
         result = CliRunner().invoke(database_group(url), arguments, prog_name="quart db")
     return Outcome(result.exit_code, result.stdout, result.stderr)
 
 
 def one_line(message: str) -> str:
-    """The message, which has to be an error and one line."""
+    """Return the message if it is an error of one line, and fail otherwise."""
     assert message.endswith("\n")
     assert message.count("\n") == 1
     assert message.startswith("Error: ")
     return message
-
-
-@asynccontextmanager
-async def new_database(server: URL) -> AsyncIterator[URL]:
-    """An empty database next to that of the URL."""
-    name = f"{server.database}_{uuid4().hex[:8]}"
-    await execute(server, f'CREATE DATABASE "{name}"')
-    try:
-        yield server.set(database=name)
-    finally:
-        await execute(server, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 async def execute(url: URL, *statements: str) -> None:
@@ -82,7 +70,7 @@ def autocommit_engine(url: URL) -> AsyncEngine:
 
 
 @contextmanager
-def _logger_kept() -> Iterator[None]:
+def _restored_logger() -> Iterator[None]:
     logger = logging.getLogger("alembic")
     handlers, propagate, level = logger.handlers, logger.propagate, logger.level
     try:

@@ -61,11 +61,12 @@ async def migrated_database() -> AsyncIterator[Database]:
 
 
 async def empty_tables(database: Database) -> None:
-    """Delete the rows of all tables that have a model."""
+    """Delete the rows of all tables that have a model, except those that autogenerate ignores: they may be views."""
     started = time.perf_counter()
     async with database.engine.connect() as connection:
         for table in reversed(ModelExtension.metadata.sorted_tables):
-            await connection.execute(table.delete())
+            if table.info.get("autogenerate", True):
+                await connection.execute(table.delete())
     DatabaseReport.milliseconds.append((time.perf_counter() - started) * 1000)
 
 

@@ -10,22 +10,22 @@ from chassis.config import ChassisConfig
 from chassis.tests.command_line import UNREACHABLE, tables
 
 
-def run(config: ChassisConfig, *words: str) -> Result:
+def invoke(config: ChassisConfig, *words: str) -> Result:
     app = Quart("commands")
     register_settings_commands(app, config, config.SQLALCHEMY_DATABASE_URI)
     return CliRunner().invoke(app.cli, words)
 
 
 def test_shows_the_tables_of_the_database(config: ChassisConfig) -> None:
-    result = run(config, "show_db_tables")
+    result = invoke(config, "show_db_tables")
 
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.splitlines() == sorted(asyncio.run(tables(config.SQLALCHEMY_DATABASE_URI)))
     assert "service_context" in result.stdout.splitlines()
 
 
-def test_a_database_that_cannot_be_reached_is_one_line(config: ChassisConfig) -> None:
-    result = run(config.model_copy(update={"SQLALCHEMY_DATABASE_URI": UNREACHABLE}), "show_db_tables")
+def test_reports_an_unreachable_database_in_one_line(config: ChassisConfig) -> None:
+    result = invoke(config.model_copy(update={"SQLALCHEMY_DATABASE_URI": UNREACHABLE}), "show_db_tables")
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("Error: The database cannot be reached: ")
@@ -33,17 +33,17 @@ def test_a_database_that_cannot_be_reached_is_one_line(config: ChassisConfig) ->
 
 
 def test_prints_every_setting(config: ChassisConfig) -> None:
-    result = run(config, "print_config")
+    result = invoke(config, "print_config")
 
     assert result.exit_code == 0
     assert [line.partition("=")[0] for line in result.stdout.splitlines()] == sorted(ChassisConfig.model_fields)
     assert "APP_ENV=testing\n" in result.stdout
 
 
-def test_masks_passwords(config: ChassisConfig) -> None:
+def test_masks_passwords_in_urls(config: ChassisConfig) -> None:
     url = UNREACHABLE.update_query_dict({"password": "hidden", "application_name": "shown"})
 
-    result = run(config.model_copy(update={"SQLALCHEMY_DATABASE_URI": url}), "print_config")
+    result = invoke(config.model_copy(update={"SQLALCHEMY_DATABASE_URI": url}), "print_config")
 
     assert "hidden" not in result.stdout
     assert "//user:***@127.0.0.1:1/nowhere?" in result.stdout
@@ -62,5 +62,5 @@ def test_masks_passwords(config: ChassisConfig) -> None:
         ("CORS_ORIGINS", ("https://a.example", "https://b.example:8443"), None),
     ],
 )
-def test_shows_no_secret(name: str, value: object, shown: str | None) -> None:
+def test_masks_secrets_and_nothing_else(name: str, value: object, shown: str | None) -> None:
     assert mask(name, value) == (shown or str(value))

@@ -14,6 +14,7 @@ from sqlalchemy import URL, make_url
 
 from chassis.config import ChassisConfig
 from chassis.dependency_container import ChassisContainer
+from chassis.dev.testing.sqlite import requires_sqlite
 from chassis.maintenance.commands import operator_name, register_maintenance_commands
 from chassis.persistence.database import Database
 from chassis.persistence.model import ModelExtension
@@ -152,8 +153,8 @@ async def test_keeps_the_window_active_if_two_commands_activate_it_at_once(
     assert (await operators[0].read()).maintenance
 
 
+@requires_sqlite
 def test_does_not_verify_a_drain_on_sqlite(config: ChassisConfig, tmp_path: Path) -> None:
-    pytest.importorskip("aiosqlite")
     url = make_url(f"sqlite+aiosqlite:///{tmp_path / 'database'}")
     asyncio.run(_create_service_context_table(url))
 

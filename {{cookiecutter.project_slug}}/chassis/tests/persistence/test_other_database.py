@@ -1,4 +1,4 @@
-"""SQLite runs the same code: the proof that the database can be swapped."""
+"""SQLite runs the same code, which proves that the database can be swapped; only `TEST_SQLITE=1` tests it."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -10,6 +10,7 @@ from sqlalchemy.engine import make_url
 
 from chassis.app import ChassisApp
 from chassis.config import ChassisConfig
+from chassis.dev.testing.sqlite import requires_sqlite
 from chassis.domain.exceptions import ConflictError, UnavailableError
 from chassis.maintenance.service_context import ServiceContext
 from chassis.maintenance.store import SQLServiceContextStore
@@ -18,6 +19,8 @@ from chassis.persistence.model import ModelExtension
 from chassis.persistence.unit_of_work import FailedTransactionError
 from chassis.tests.persistence.samples import PetRepository, Sample, UserRepository
 from chassis.tests.sample.create_app import create_app
+
+pytestmark = requires_sqlite
 
 
 @pytest.fixture(name="sqlite")
