@@ -1,7 +1,9 @@
-"""${message or "No message"}
+<%!
+from chassis.persistence.revision_text import docstring
+%>"""${message or "No message" | docstring}
 
-Revision: ${up_revision}
-Revises: ${down_revision or "nothing" | comma,n}
+Revision: ${up_revision | docstring}
+Revises: ${down_revision or "nothing" | comma,docstring,n}
 Created: ${create_date}
 """
 

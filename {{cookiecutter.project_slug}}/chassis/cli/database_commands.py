@@ -1,4 +1,4 @@
-"""`quart db` has the commands and options of Flask-Migrate; each runs Alembic's own function on our database."""
+"""`quart db` has the commands and options of Flask-Migrate; each runs Alembic's own function."""
 
 import logging
 import warnings
@@ -19,7 +19,7 @@ from sqlalchemy import URL
 from chassis.cli.command import AsyncCommand
 from chassis.persistence.migrations import MIGRATIONS, alembic_config, create_migrations
 
-_EVERYWHERE = (
+_COMMON_OPTIONS = (
     Option(
         ["-d", "--directory"],
         type=click.Path(path_type=Path),
@@ -73,7 +73,7 @@ def database_group(url: URL) -> click.Group:
 def _parameters(function: Callable[..., object]) -> list[click.Parameter]:
     fixed = function.keywords if isinstance(function, partial) else {}
     names = [name for name in signature(function).parameters if name not in fixed]
-    return [*(_PARAMETERS[name] for name in names if name in _PARAMETERS), *_EVERYWHERE]
+    return [*(_PARAMETERS[name] for name in names if name in _PARAMETERS), *_COMMON_OPTIONS]
 
 
 def _run(
@@ -88,7 +88,7 @@ def _run(
     config.attributes["url"] = url
     config.cmd_opts = Namespace(x=list(x_arg))
     with warnings.catch_warnings():
-        warnings.filterwarnings("error", "Revision ", UserWarning)  # a revision is missing, or exists twice
+        warnings.filterwarnings("error", "Revision ", UserWarning)  # a revision is missing or exists twice
         function(config, **arguments)
 
 
@@ -128,7 +128,7 @@ _COMMANDS: dict[str, tuple[Callable[..., object], str]] = {
 
 
 class _Progress(logging.Handler):
-    """Prints differences on stdout, as they are a result, and progress on stderr, as stdout may be SQL."""
+    """Prints differences on stdout because they are a result, and progress on stderr because stdout may be SQL."""
 
     def emit(self, record: logging.LogRecord) -> None:
         result = record.name.startswith("alembic.autogenerate")
@@ -138,7 +138,7 @@ class _Progress(logging.Handler):
 
 
 def _show_progress() -> None:
-    """Print plain lines, whatever LOG_LEVEL and LOG_FORMAT are."""
+    """Print Alembic's messages as plain lines, independently of LOG_LEVEL and LOG_FORMAT."""
     alembic = logging.getLogger("alembic")
     alembic.handlers = [_Progress()]
     alembic.propagate = False

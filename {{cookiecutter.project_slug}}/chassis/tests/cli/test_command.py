@@ -11,22 +11,22 @@ from chassis.cli.command import AsyncCommand
 from chassis.tests.command_line import one_line
 
 
-def run(function: object) -> Result:
+def invoke(function: object) -> Result:
     return CliRunner().invoke(AsyncCommand("example", callback=function), [])  # type: ignore[arg-type]
 
 
-def test_a_coroutine_is_awaited() -> None:
-    async def say_something() -> None:
+def test_awaits_a_coroutine() -> None:
+    async def echo_something() -> None:
         await asyncio.sleep(0)
         click.echo("something")
 
-    result = run(say_something)
+    result = invoke(echo_something)
 
     assert (result.exit_code, result.stdout) == (0, "something\n")
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (OSError(errno.ECONNREFUSED, "Connect call failed"), "Connect call failed"),
         (OSError(errno.EHOSTUNREACH, "No route to host"), "No route to host"),
@@ -36,32 +36,32 @@ def test_a_coroutine_is_awaited() -> None:
         (TimeoutError(), "no answer in time"),
     ],
 )
-def test_a_database_that_cannot_be_reached_is_one_line(error: Exception, said: str) -> None:
+def test_reports_an_unreachable_database_in_one_line(error: Exception, message: str) -> None:
     async def fail() -> None:
         raise error
 
-    result = run(fail)
+    result = invoke(fail)
 
     assert result.exit_code == 1
     assert one_line(result.stderr).startswith("Error: The database cannot be reached: ")
-    assert said in result.stderr
+    assert message in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (OSError(errno.EACCES, "Permission denied", "a.py"), "PermissionError: [Errno 13] Permission denied: 'a.py'"),
         (OSError(errno.ENOSPC, "No space left on device"), "OSError: [Errno 28] No space left on device"),
     ],
 )
-def test_a_file_is_no_database(error: Exception, said: str) -> None:
+def test_does_not_take_an_error_of_a_file_for_one_of_the_database(error: Exception, message: str) -> None:
     def fail() -> None:
         raise error
 
-    assert one_line(run(fail).stderr) == f"Error: {said} (LOG_LEVEL=DEBUG shows where)\n"
+    assert one_line(invoke(fail).stderr) == f"Error: {message} (LOG_LEVEL=DEBUG shows where)\n"
 
 
-def test_an_error_while_options_are_read_is_one_line() -> None:
+def test_reports_an_error_in_an_option_in_one_line() -> None:
     def fail() -> str:
         msg = "no default"
         raise KeyError(msg)
@@ -72,7 +72,7 @@ def test_an_error_while_options_are_read_is_one_line() -> None:
     assert (result.exit_code, result.stderr) == (1, "Error: KeyError: 'no default' (LOG_LEVEL=DEBUG shows where)\n")
 
 
-def test_what_nobody_expected_is_one_line_and_its_traceback_for_those_who_ask(
+def test_reports_an_unexpected_error_in_one_line_and_logs_its_traceback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def fail() -> None:
@@ -80,7 +80,7 @@ def test_what_nobody_expected_is_one_line_and_its_traceback_for_those_who_ask(
         raise ValueError(msg)
 
     with caplog.at_level(logging.DEBUG):
-        result = run(fail)
+        result = invoke(fail)
 
     assert result.exit_code == 1
     assert result.stderr == "Error: ValueError: first second (LOG_LEVEL=DEBUG shows where)\n"
@@ -88,15 +88,15 @@ def test_what_nobody_expected_is_one_line_and_its_traceback_for_those_who_ask(
 
 
 @pytest.mark.parametrize(("error", "code"), [(click.UsageError("wrong"), 2), (click.Abort(), 1)])
-def test_what_click_means_stays(error: Exception, code: int) -> None:
+def test_leaves_errors_of_click_to_click(error: Exception, code: int) -> None:
     def fail() -> None:
         raise error
 
-    assert run(fail).exit_code == code
+    assert invoke(fail).exit_code == code
 
 
-def test_an_exit_code_is_kept() -> None:
+def test_keeps_an_exit_code() -> None:
     def leave() -> None:
         click.get_current_context().exit(3)
 
-    assert run(leave).exit_code == 3
+    assert invoke(leave).exit_code == 3
