@@ -9,7 +9,7 @@ from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, MetaData
 
-from chassis.persistence.autogenerate import compare_server_default, render_item
+from chassis.persistence.autogenerate.options import autogenerate_options
 from chassis.persistence.engine import create_migration_engine
 from chassis.persistence.lock_patience import LockLimits
 from chassis.persistence.lock_retries import LockRetries
@@ -76,8 +76,7 @@ def _configure(metadata: MetaData, dialect: str, **options: Any) -> None:
     """
     context.configure(
         target_metadata=metadata,
-        compare_server_default=compare_server_default,
-        render_item=render_item,
+        **autogenerate_options(metadata, options.get("connection")),
         render_as_batch=dialect == "sqlite",
         transactional_ddl=True if dialect == "sqlite" else None,
         **options,

@@ -32,7 +32,7 @@ def alembic_config(directory: Path = MIGRATIONS) -> AlembicConfig:
     config.set_main_option("script_location", str(directory.resolve()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.set_main_option("file_template", FILE_TEMPLATE.replace("%", "%%"))
-    if find_spec("ruff"):  # a development dependency; nobody writes migrations where it is missing
+    if find_spec("ruff"):  # a development dependency; where it is missing, nobody writes revisions
         for option, value in RUFF_HOOKS.items():
             config.set_section_option("post_write_hooks", option, value)
     return config

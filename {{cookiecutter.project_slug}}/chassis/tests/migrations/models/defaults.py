@@ -1,0 +1,92 @@
+"""A column for each kind of default."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Sequence, func, text
+from sqlalchemy.dialects import postgresql as pg
+from sqlalchemy.types import TypeEngine
+
+from chassis.tests.migrations.models.types import Color, Email, Kind, mood
+
+order_number = Sequence("order number", start=1000, increment=5, metadata=Kind.metadata)
+DEFAULTS: dict[str, tuple[TypeEngine[Any], Any]] = {
+    "text": (sa.Text(), "plain"),
+    "text_empty": (sa.Text(), ""),
+    "text_with_quotes": (sa.Text(), """it's "quoted" """),
+    "text_in_quotes": (sa.Text(), "'quoted'"),
+    "text_with_colons": (sa.Text(), "a::b :c"),
+    "text_with_backslash": (sa.Text(), r"\d+\:x"),
+    "text_with_percent": (sa.Text(), "100% %s"),
+    "text_of_two_lines": (sa.Text(), "one\ntwo"),
+    "text_not_ascii": (sa.Text(), "ä \N{EN DASH} ∞"),
+    "text_null": (sa.Text(), text("NULL")),
+    "text_by_sql": (sa.Text(), text(r"'a::b' || ' \:c'")),
+    "text_by_cast": (sa.Text(), text("'a'::text")),
+    "text_by_cast_function": (sa.Text(), sa.cast("a", sa.Text)),
+    "text_by_concatenation": (sa.Text(), sa.literal("a") + ":b"),
+    "char": (sa.CHAR(3), "abc"),
+    "string": (sa.String(20), "a"),
+    "string_by_cast": (sa.String(20), text("'a'::character varying")),
+    "integer": (sa.Integer(), "0"),
+    "integer_by_sql": (sa.Integer(), text("0")),
+    "integer_by_expression": (sa.Integer(), text("1 + 1")),
+    "integer_negative": (sa.Integer(), text("-1")),
+    "big_integer": (sa.BigInteger(), text("9223372036854775807")),
+    "numeric": (sa.Numeric(10, 2), "1.50"),
+    "numeric_by_sql": (sa.Numeric(10, 2), text("0")),
+    "float": (sa.Float(), text("0.1")),
+    "boolean": (sa.Boolean(), "true"),
+    "boolean_by_sql": (sa.Boolean(), text("false")),
+    "boolean_by_element": (sa.Boolean(), sa.true()),
+    "now": (sa.DateTime(timezone=True), func.now()),
+    "now_by_sql": (sa.DateTime(timezone=True), text("now()")),
+    "current_timestamp": (sa.DateTime(timezone=True), func.current_timestamp()),
+    "clock_timestamp": (sa.DateTime(timezone=True), func.clock_timestamp()),
+    "tomorrow": (sa.DateTime(timezone=True), text("now() + interval '1 day'")),
+    "now_in_utc": (sa.DateTime(), text("timezone('utc', now())")),
+    "now_in_utc_by_function": (sa.DateTime(), func.timezone("utc", func.now())),
+    "today": (sa.Date(), func.current_date()),
+    "date": (sa.Date(), "2026-01-31"),
+    "date_by_sql": (sa.Date(), text("'2026-01-31'::date")),
+    "time": (sa.Time(), "12:30"),
+    "moment": (sa.DateTime(timezone=True), "2026-01-31 12:30:00+00"),
+    "interval": (sa.Interval(), "1 day"),
+    "interval_by_sql": (sa.Interval(), text("'1 day'::interval")),
+    "uuid": (sa.Uuid(), func.gen_random_uuid()),
+    "uuid_by_sql": (sa.Uuid(), text("'00000000-0000-0000-0000-000000000000'")),
+    "json": (sa.JSON(), "{}"),
+    "json_by_sql": (sa.JSON(), text("""'{"a"\\:1}'::json""")),
+    "jsonb": (pg.JSONB(), '{"a":1,"b":[":c"]}'),
+    "jsonb_by_sql": (pg.JSONB(), text("'{}'::jsonb")),
+    "jsonb_by_function": (pg.JSONB(), func.jsonb_build_object("a", 1)),
+    "array": (pg.ARRAY(sa.Text), "{}"),
+    "array_by_sql": (pg.ARRAY(sa.Text), text("'{}'::text[]")),
+    "array_by_constructor": (pg.ARRAY(sa.Text), text("ARRAY['a', 'b::c']")),
+    "array_by_element": (pg.ARRAY(sa.Integer), pg.array([1, 2])),
+    "array_empty": (pg.ARRAY(sa.Integer), text("ARRAY[]::integer[]")),
+    "array_of_enums": (pg.ARRAY(mood), text("ARRAY['happy'::mood]")),
+    "enum": (mood, "it's so-so"),
+    "enum_by_sql": (mood, text("'happy'::mood")),
+    "enum_as_text": (sa.Enum(Color, native_enum=False), "RED"),
+    "bytea": (sa.LargeBinary(), text(r"'\x00ff'::bytea")),
+    "inet": (pg.INET(), "127.0.0.1"),
+    "bit": (pg.BIT(4), text("B'0101'")),
+    "range": (pg.INT4RANGE(), "[1,5)"),
+    "range_by_function": (pg.TSTZRANGE(), text("tstzrange(now(), NULL)")),
+    "tsvector": (pg.TSVECTOR(), ""),
+    "email": (Email(), "nobody@example.com"),
+    "user": (sa.Text(), func.current_user()),
+    "next_value": (sa.BigInteger(), order_number.next_value()),
+    "next_value_by_sql": (sa.BigInteger(), text("""nextval('"order number"'::regclass)""")),
+    "case": (sa.Text(), text("CASE WHEN true THEN 'a' ELSE 'b' END")),
+    "coalesce": (sa.Text(), func.coalesce(None, "a")),
+    "fetched": (sa.Text(), sa.FetchedValue()),
+}
+
+every_default = sa.Table(
+    "every_default",
+    Kind.metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    *(sa.Column(name, type_, server_default=default) for name, (type_, default) in DEFAULTS.items()),
+)
