@@ -31,7 +31,7 @@ def check_injections(app: Quart, modules: Iterable[ModuleType], providers: Conta
             if is_text:
                 msg = f"{place} cannot be injected: remove `from __future__ import annotations` from its module."
                 raise ConfigurationError(msg)
-            if not _is_injected(function):
+            if not (_is_injected(function) or hasattr(function, "provider_name")):
                 msg = f"{place} asks for {name!r} without `@inject`: put it right above `async def`."
                 raise ConfigurationError(msg)
 
@@ -54,6 +54,8 @@ def _functions_of(modules: Iterable[ModuleType]) -> Iterator[Function]:
 
 def _find_providers(function: Function) -> Iterator[tuple[str, bool]]:
     """Yield the name of each provider, and whether it stands in an annotation that is text, which `@inject` ignores."""
+    if name := getattr(function, "provider_name", None):  # see `register_crud`
+        yield name, False
     for parameter in _parameters(function):
         is_text = isinstance(parameter.annotation, str)
         hint = _resolve(parameter.annotation, unwrap(function))
