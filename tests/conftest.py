@@ -1,5 +1,6 @@
 """Hooks of pytest, and the fixtures that generate projects; the other fixtures are in the plugins in support/."""
 
+import signal
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from support.report import notes
 from support.template import ROOT, Generate
 
 pytest_plugins = PLUGINS
+
+# A shell that starts the tests in the background lets them ignore SIGINT, and a child inherits what is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)
