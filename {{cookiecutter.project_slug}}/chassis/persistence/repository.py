@@ -250,7 +250,7 @@ class Repository(RepositoryPort[Entity]):
             if key_query is not None and is_postgresql(self.database.engine.url):
                 keys = (await session.scalars(key_query)).all()
                 named = [{**row, self._filters.key_name: key} for row, key in zip(rows, keys, strict=True)]
-                await session.execute(statement, named)
+                await session.execute(statement.execution_options(render_nulls=True), named)
             else:
                 returning = self._returning(statement, in_order=True)
                 if not self._mapping.needs_select:
@@ -276,7 +276,8 @@ class Repository(RepositoryPort[Entity]):
         returning: Any = statement.returning(*selection, **order)
         if not self._mapping.needs_select:
             returning = returning.options(*self._mapping.options)
-        return cast("Executable", returning.execution_options(synchronize_session=False))
+        # Without `render_nulls`, rows with None and rows without would be different statements.
+        return cast("Executable", returning.execution_options(synchronize_session=False, render_nulls=True))
 
     def _fetch(
         self, session: Session, statement: Executable, values: Params | list[dict[str, Any]] | None

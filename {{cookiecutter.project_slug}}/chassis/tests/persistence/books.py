@@ -21,7 +21,7 @@ class State(enum.Enum):
 
 
 class BookModel(Sample):
-    __tablename__ = "sample_books"
+    __tablename__ = "sample_library_books"
     id: Mapped[int] = mapped_column(primary_key=True)
     title: Mapped[str] = mapped_column("book_title", String(50))
     pages: Mapped[int | None] = mapped_column(SmallInteger)

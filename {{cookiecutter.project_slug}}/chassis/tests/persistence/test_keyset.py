@@ -43,7 +43,7 @@ def random_sort(generator: random.Random) -> str:
 def sort_in_python(books: list[Book], sort: str) -> list[Book]:
     found = sorted(books, key=lambda book: book.id)
     for name in reversed(sort.split(",")):
-        found.sort(key=lambda book: sortable(getattr(book, name.removeprefix("-"))), reverse=name.startswith("-"))  # noqa: B023
+        found.sort(key=lambda book: sortable(getattr(book, name.removeprefix("-"))), reverse=name.startswith("-"))
     return found
 
 
@@ -204,7 +204,9 @@ class BookModelRepository(Repository[BookModel]):
 async def test_sorts_by_fields_that_the_entity_does_not_have(
     stored_books: BookRepository, repository: Callable[..., Repository[Any]]
 ) -> None:
-    await stored_books.create_many([{"title": title, "pages": pages} for title, pages in zip("abcd", (2, 3, None, 1))])
+    await stored_books.create_many(
+        [{"title": title, "pages": pages} for title, pages in zip("abcd", (2, 3, None, 1), strict=True)]
+    )
 
     pages = await read_pages(repository(stored_books.database), {"sort": "-pages", "per_page": 1})
 
