@@ -1,11 +1,11 @@
 """Keyset paging: a page starts after the last row of the page before, wherever that row is now or was."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, or_, tuple_
+from sqlalchemy import ColumnElement, Select, and_, select, tuple_, union_all
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import TypeDecorator
@@ -43,17 +43,12 @@ class SortColumn:
             return order
         return order.nulls_first() if self.descending else order.nulls_last()
 
-    def follows(self, value: object) -> Condition:
-        """Return the condition of rows that follow all rows with this value."""
+    def follows(self, value: object) -> list[Condition]:
+        """Return one condition for each range of an index whose rows follow all rows with this value."""
         if value is None:
-            return is_null(self.expression, null=False) if self.descending else compare(self.expression, "gt", None)
-        if self.descending:
-            return compare(self.expression, "lt", value)
-        greater = compare(self.expression, "gt", value)
-        return or_(greater, is_null(self.expression)) if self.nullable else greater
-
-    def has_nulls_after(self, value: object) -> bool:
-        return self.nullable and not self.descending and value is not None
+            return [is_null(self.expression, null=False)] if self.descending else []
+        beyond = [compare(self.expression, "lt" if self.descending else "gt", value)]
+        return [*beyond, is_null(self.expression)] if self.nullable and not self.descending else beyond
 
     def read(self, value: Any) -> Any:  # noqa: ANN401
         """Return a value of a cursor in the type of the column.
@@ -102,10 +97,10 @@ class Keyset:
         return [column.order() for column in self.columns]
 
     def after(self, values: Sequence[object]) -> list[Condition]:
-        """Return conditions whose rows, one after the other, are all that follow the row with these values.
+        """Return conditions whose rows together are those that follow the row with these values.
 
-        An index on the first column finds the start of each: a range of it, or its nulls. One condition for both
-        would be OR, and PostgreSQL would read and sort all that follows.
+        Each is one range of an index on the columns: the rows that tie in all of them but the last, those that tie in
+        all but the last two, and so on. With OR instead, PostgreSQL would read all rows that tie, or all that follow.
 
         Raises:
             ValidationError: the values do not suit the columns.
@@ -115,13 +110,12 @@ class Keyset:
             bound = [bind(column.expression, value) for column, value in zip(self.columns, values, strict=True)]
             row, start = tuple_(*self.expressions), tuple_(*bound)
             return [row < start if self.columns[0].descending else row > start]
-        first, value = self.columns[0], values[0]
-        conditions = [and_(_bound(first, value), _follow(self.columns, values))]
-        if first.has_nulls_after(value):
-            conditions.append(is_null(first.expression))
-        if value is None and first.descending:
-            conditions.append(is_null(first.expression, null=False))
-        return conditions
+        ties = [compare(column.expression, "eq", value) for column, value in zip(self.columns, values, strict=True)]
+        return [
+            and_(*ties[:place], follows)
+            for place in reversed(range(len(ties)))
+            for follows in self.columns[place].follows(values[place])
+        ]
 
     def _compares_as_row(self) -> bool:
         directions = {column.descending for column in self.columns}
@@ -144,21 +138,28 @@ class KeysetPages:
         Raises:
             ValidationError: the cursor is not one of this list.
         """
-        statement = matching.with_only_columns(*self._keyset.expressions).order_by(None).order_by(*self._keyset.order())
-        rows, size = list[Any](), request.per_page + 1
-        for condition in self._conditions(request.cursor):
-            rows += await self._fetch(database, statement.where(*condition).limit(size - len(rows)))
-            if len(rows) == size:
-                break
-        page = rows[: request.per_page]
-        next_cursor = write_cursor(page[-1], self._scope) if len(rows) > len(page) else None
-        return [row[-1] for row in page], next_cursor
+        labelled = [each.label(f"sort_{place}") for place, each in enumerate(self._keyset.expressions)]
+        size = request.per_page + 1
+        page = matching.with_only_columns(*labelled).order_by(None).order_by(*self._keyset.order()).limit(size)
+        conditions = self._conditions(request.cursor)
+        statement = page.where(*conditions) if len(conditions) < 2 else self._merge(page, conditions, size)
+        rows = await self._fetch(database, statement)
+        found = rows[: request.per_page]
+        next_cursor = write_cursor(found[-1], self._scope) if len(rows) > len(found) else None
+        return [row[-1] for row in found], next_cursor
 
-    def _conditions(self, cursor: object) -> list[tuple[Condition, ...]]:
+    def _conditions(self, cursor: object) -> list[Condition]:
+        """Return no condition for the first page."""
         if cursor == "":
-            return [()]
-        values = read_cursor(cursor, self._scope, len(self._keyset.columns))
-        return [(condition,) for condition in self._keyset.after(values)]
+            return []
+        return self._keyset.after(read_cursor(cursor, self._scope, len(self._keyset.columns)))
+
+    def _merge(self, page: Select[Any], conditions: Sequence[Condition], size: int) -> Select[Any]:
+        """Take from the first rows of each range those that come first."""
+        ranges = [select(page.where(condition).subquery()) for condition in conditions]
+        merged = union_all(*ranges).subquery()
+        order = [replace(column, expression=each) for column, each in zip(self._keyset.columns, merged.c, strict=True)]
+        return select(merged).order_by(*[column.order() for column in order]).limit(size)
 
     async def _fetch(self, database: Database, statement: Select[Any]) -> Sequence[Any]:
         try:
@@ -172,17 +173,3 @@ class KeysetPages:
 async def _read_rows(statement: Select[Any], session: AsyncSession) -> Sequence[Any]:
     rows: Sequence[Any] = (await session.execute(statement)).all()
     return rows
-
-
-def _bound(first: SortColumn, value: object) -> Condition:
-    if value is None:
-        return is_null(first.expression)
-    return compare(first.expression, "lte" if first.descending else "gte", value)
-
-
-def _follow(columns: Sequence[SortColumn], values: Sequence[object]) -> Condition:
-    """Return the condition of rows that follow in the first column, or tie there and follow in the others."""
-    follows = columns[0].follows(values[0])
-    if len(columns) == 1:
-        return follows
-    return or_(follows, and_(compare(columns[0].expression, "eq", values[0]), _follow(columns[1:], values[1:])))
