@@ -6,7 +6,6 @@ no lazy load can leave a repository.
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from itertools import count
 from typing import Any, ClassVar, cast
 
 from sqlalchemy import (
@@ -18,14 +17,12 @@ from sqlalchemy import (
     Select,
     Update,
     bindparam,
-    column,
     delete,
     func,
     insert,
     inspect,
     select,
     update,
-    values,
 )
 from sqlalchemy.orm import Session
 from sqlalchemy.types import BigInteger, Integer
@@ -38,7 +35,7 @@ from chassis.domain.query_params import ReadParams
 from chassis.domain.sorting import read_sort
 from chassis.persistence.bulk_insert import BulkInsert, Row
 from chassis.persistence.database import Database
-from chassis.persistence.dialects import is_postgresql
+from chassis.persistence.dialects import is_postgresql, table_of_keys
 from chassis.persistence.entity_mapping import EntityMapping
 from chassis.persistence.filters import Condition, Filters
 from chassis.persistence.keyset import Keyset, KeysetPages
@@ -47,7 +44,6 @@ from chassis.persistence.loading import set_back_references
 Entity = TypeVar("Entity", default=Any)
 Query = Select[Any]
 NO_PARAMS: Params = {}
-MAX_KEYS = 1000  # of one statement
 
 
 class Repository(RepositoryPort[Entity]):
@@ -227,21 +223,19 @@ class Repository(RepositoryPort[Entity]):
         """Read the keys of the page and then its rows: an entity need not have the fields that it is sorted by."""
         params = ReadParams(query_params)
         query = self._apply(select(self._key), params)
-        pages = KeysetPages(self._keyset(params.sort()), f"{type(self).__name__} {self._filters.table}", query_params)
+        keyset = self._keyset(params.sort())
+        pages = KeysetPages(keyset, f"{type(self).__name__} {self._filters.table}", query_params)
         keys, next_cursor = await pages.read(self.database, query, request)
-        items = await self._get_many(keys)
+        items = await self._list(self._select.where(self._key.in_(keys)).order_by(*keyset.order())) if keys else []
         per_page = request.per_page
         return Page(items=items, total=None, page=1, per_page=per_page, by_cursor=True, next_cursor=next_cursor)
 
     async def _get_many(self, keys: Sequence[Key]) -> list[Entity]:
         """Return the rows with these keys that exist, in the order of the keys."""
-        entities = list[Entity]()
-        for start in range(0, len(keys), MAX_KEYS):
-            key, place = column("key", self._key.type), column("place", Integer)
-            wanted = values(key, place, name="wanted").data(list(zip(keys[start : start + MAX_KEYS], count())))
-            statement = self._select.where(wanted.c.key == self._key).order_by(wanted.c.place)
-            entities += await self._list(statement)
-        return entities
+        if not keys:
+            return []
+        wanted = table_of_keys(self.database.engine.url, keys, self._key_type)
+        return await self._list(self._select.where(self._key == wanted.c.key).order_by(wanted.c.place))
 
     async def _insert_group(self, rows: list[Row]) -> list[Entity]:
         """Insert rows that name the same columns."""
@@ -267,7 +261,8 @@ class Repository(RepositoryPort[Entity]):
         async with nullcontext() if single else self.database.transaction(), self.database.session() as session:
             if not self._mapping.needs_select:
                 return await session.run_sync(self._fetch, statement, rows)
-            return await self._get_many((await session.scalars(statement, rows)).all())
+            keys = (await session.scalars(statement, rows)).all()
+            return [entity for key in keys for entity in await self._list(self._get, {"object_id": key})]
 
     def _returning(self, statement: Insert | Update, *, in_order: bool = False) -> Executable:
         """Let the statement return what was stored, or its key if only a SELECT can read it."""
