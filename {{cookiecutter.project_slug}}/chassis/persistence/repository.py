@@ -6,6 +6,7 @@ no lazy load can leave a repository.
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import fields
 from typing import Any, ClassVar, cast
 
 from sqlalchemy import (
@@ -77,6 +78,12 @@ class Repository(RepositoryPort[Entity]):
         self._insert = self._returning(insert(self.base_class))
         self._filters = Filters(type(self).__name__, self.base_class)
         self._bulk_insert = BulkInsert(inspect(self.base_class))
+        self._plain_insert = self._bulk_insert.plain_insert(self._fields) if self._fields else None
+
+    @property
+    def _fields(self) -> list[str]:
+        """Return the names of the entity's fields; a model has none."""
+        return [] if self.entity_class is None else [field.name for field in fields(self.entity_class) if field.init]
 
     @classmethod
     def create_mapping(cls) -> EntityMapping:
@@ -190,8 +197,8 @@ class Repository(RepositoryPort[Entity]):
         return self._apply_query_params(query, params).where(*self._filters.conditions(params.filters()))
 
     def _keyset(self, sort: object) -> Keyset:
-        fields = read_sort(sort, self._filters.key_name, self._filters.is_sortable, type(self).__name__)
-        return Keyset(self._filters, fields)
+        order = read_sort(sort, self._filters.key_name, self._filters.is_sortable, type(self).__name__)
+        return Keyset(self._filters, order)
 
     def _conditions(self, query_params: Params, operation: str) -> list[Condition]:
         """Return the conditions for rows to change.
@@ -240,6 +247,8 @@ class Repository(RepositoryPort[Entity]):
     async def _insert_group(self, rows: list[Row]) -> list[Entity]:
         """Insert rows that name the same columns."""
         statement, key_query = insert(self.base_class), self._bulk_insert.key_query(rows)
+        if self._plain_insert is not None:
+            return await self._insert_plainly(self._plain_insert, rows)
         async with self.database.session() as session:
             if key_query is not None and is_postgresql(self.database.engine.url):
                 keys = (await session.scalars(key_query)).all()
@@ -251,6 +260,12 @@ class Repository(RepositoryPort[Entity]):
                     return await session.run_sync(self._fetch, returning, rows)
                 keys = (await session.scalars(returning, rows)).all()
             return await self._get_many(keys)
+
+    async def _insert_plainly(self, statement: Insert, rows: list[Row]) -> list[Entity]:
+        entity_class: Any = self.entity_class
+        async with self.database.session() as session:
+            created = await session.execute(statement, [self._bulk_insert.by_column(row) for row in rows])
+            return [entity_class(**dict(zip(self._fields, row, strict=True))) for row in created]
 
     async def _list(self, statement: Query, values: Params | None = None) -> list[Entity]:
         return await self.database.read(lambda session: session.run_sync(self._fetch, statement, values))
