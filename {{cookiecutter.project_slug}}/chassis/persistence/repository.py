@@ -78,12 +78,8 @@ class Repository(RepositoryPort[Entity]):
         self._insert = self._returning(insert(self.base_class))
         self._filters = Filters(type(self).__name__, self.base_class)
         self._bulk_insert = BulkInsert(inspect(self.base_class))
+        self._fields = [field.name for field in fields(self.entity_class) if field.init] if self.entity_class else []
         self._plain_insert = self._bulk_insert.plain_insert(self._fields) if self._fields else None
-
-    @property
-    def _fields(self) -> list[str]:
-        """Return the names of the entity's fields; a model has none."""
-        return [] if self.entity_class is None else [field.name for field in fields(self.entity_class) if field.init]
 
     @classmethod
     def create_mapping(cls) -> EntityMapping:
