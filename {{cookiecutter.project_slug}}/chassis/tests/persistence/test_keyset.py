@@ -10,8 +10,10 @@ from uuid import UUID
 
 import pytest
 
+from chassis.domain.cursor import cursor_scope, read_cursor, write_cursor
 from chassis.domain.exceptions import ValidationError
 from chassis.domain.ports import Params, RepositoryPort
+from chassis.domain.sorting import SortField
 from chassis.persistence.repository import Repository
 from chassis.tests.persistence.books import (
     Book,
@@ -159,6 +161,42 @@ async def test_a_cursor_of_another_order_or_other_filters_is_invalid(books: Book
     with pytest.raises(ValidationError):
         await books.get_all({**params, "cursor": cursor})
     assert len((await books.get_all({"sort": "title", "sold": False, "cursor": cursor, "per_page": 5})).items) == 1
+
+
+@pytest.mark.parametrize(
+    ("sort", "value"),
+    [
+        ("pages", "5"),
+        ("pages", 2**70),
+        ("pages", b"5"),
+        ("pages", Decimal(5)),
+        ("title", 5),
+        ("title", "\x00"),
+        ("title", "\udc00"),
+        ("state", "BURNT"),
+        ("state", 5),
+        ("price", "NaN"),
+        ("published", "2020-01-31"),
+        ("added_at", datetime(2026, 1, 31)),  # noqa: DTZ001 - it must have an offset
+        ("added_at", 5),
+        ("shelf", "x"),
+        ("id", "x"),
+        ("id", 2**70),
+    ],
+)
+async def test_a_forged_cursor_with_a_value_of_another_type_is_invalid(
+    stored_books: BookRepository, sort: str, value: object
+) -> None:
+    await stored_books.create_many([{"title": "a"}, {"title": "b"}])
+    order = [SortField(sort)] if sort == "id" else [SortField(sort), SortField("id")]
+    scope = cursor_scope("BookRepository sample_library_books", order, {})
+    genuine = (await stored_books.get_all({"sort": sort, "cursor": "", "per_page": 1})).next_cursor
+    assert len(read_cursor(genuine, scope, len(order))) == len(order)
+
+    forged = write_cursor([value, 1][: len(order)], scope)
+
+    with pytest.raises(ValidationError):
+        await stored_books.get_all({"sort": sort, "cursor": forged})
 
 
 async def test_a_cursor_of_another_list_is_invalid(stored_books: BookRepository) -> None:
