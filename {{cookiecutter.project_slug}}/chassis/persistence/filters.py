@@ -57,9 +57,12 @@ class Filters:
         return self.is_field(name) and not isinstance(self._property(name), CompositeProperty)
 
     def expression(self, name: str) -> Any:  # noqa: ANN401 - an attribute of the model, or its column
-        """Return what the name stands for; a statement of plain columns costs less than one of attributes."""
+        """Return what the name stands for; a statement of plain columns costs less than one of attributes.
+
+        With attributes of a model that inherits another one, a statement concerns the rows of that model only.
+        """
         attribute = self._mapper.column_attrs.get(name)
-        if attribute is not None and is_stored(attribute):
+        if attribute is not None and is_stored(attribute) and self._mapper.inherits is None:
             return attribute.columns[0]
         return getattr(self._mapper.class_, name)
 

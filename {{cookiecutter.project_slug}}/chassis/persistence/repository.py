@@ -71,12 +71,14 @@ class Repository(RepositoryPort[Entity]):
         self.database = database
         self._mapping = self.create_mapping()
         self._key = self._mapping.key
+        inherits = inspect(self.base_class).inherits is not None  # and shares its table with other models
         self._select = select(*self._mapping.selection).options(*self._mapping.options)
         # A number beyond the range of the column is not an error, because no row has it as its key.
         self._key_type = BigInteger() if isinstance(self._key.type, Integer) else self._key.type
         self._get = self._select.where(self._key == bindparam("object_id", type_=self._key_type))
         self._insert = self._returning(insert(self.base_class))
         self._filters = Filters(type(self).__name__, self.base_class)
+        self._select_key = select(self._filters.expression(self._filters.key_name) if inherits else self._key)
         self._bulk_insert = BulkInsert(inspect(self.base_class))
         self._fields = [field.name for field in fields(self.entity_class) if field.init] if self.entity_class else []
         self._plain_insert = self._bulk_insert.plain_insert(self._fields) if self._fields else None
@@ -145,11 +147,11 @@ class Repository(RepositoryPort[Entity]):
         return self._first(await self._list(self._sorted(self._select, query_params).limit(1)))
 
     async def exists(self, query_params: Params = NO_PARAMS) -> bool:
-        statement = select(self._filtered(select(self._key), query_params).exists())
+        statement = select(self._filtered(self._select_key, query_params).exists())
         return bool(await self.database.read(lambda session: session.scalar(statement)))
 
     async def count(self, query_params: Params = NO_PARAMS) -> int:
-        return await self._count(self._filtered(select(self._key), query_params))
+        return await self._count(self._filtered(self._select_key, query_params))
 
     async def get_all(self, query_params: Params = NO_PARAMS) -> Page[Entity]:
         """Return the matches in the order of `sort`: one page of them, or with `itemized` all, up to `MAX_ITEMIZED`.
@@ -201,7 +203,7 @@ class Repository(RepositoryPort[Entity]):
 
         A lookup concerns the row itself: PostgreSQL tests it again after it has waited for another transaction.
         """
-        params, everything = ReadParams(query_params), select(self._key)
+        params, everything = ReadParams(query_params), self._select_key
         keys = self._apply_query_params(everything, params)
         conditions = self._filters.conditions(params.filters())
         if keys is not everything:
@@ -225,7 +227,7 @@ class Repository(RepositoryPort[Entity]):
     async def _get_page_by_cursor(self, request: PageRequest, query_params: Params) -> Page[Entity]:
         """Read the keys of the page and then its rows: an entity need not have the fields that it is sorted by."""
         params = ReadParams(query_params)
-        query = self._apply(select(self._key), params)
+        query = self._apply(self._select_key, params)
         keyset = self._keyset(params.sort())
         pages = KeysetPages(keyset, f"{type(self).__name__} {self._filters.table}", query_params)
         keys, next_cursor = await pages.read(self.database, query, request)

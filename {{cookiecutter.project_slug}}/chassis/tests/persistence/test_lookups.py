@@ -10,6 +10,7 @@ from sqlalchemy import Select
 
 from chassis.domain.exceptions import NotFoundError, ValidationError
 from chassis.domain.ports import Params, RepositoryPort
+from chassis.tests.persistence import test_loading
 from chassis.tests.persistence.books import Book, BookRepository, DrawnKeyRepository, State, TextKeyRepository
 
 Books = RepositoryPort[Book]
@@ -219,3 +220,20 @@ async def test_filters_by_keys_of_other_types(stored_books: BookRepository) -> N
     assert await drawn.count({"id__in": [created.id, SHELF]}) == 1
     assert await texts.count({"code__in": ["x", "z"]}) == 1
     assert (await texts.find({"code__gt": "x"})).code == "y"
+
+
+async def test_a_repository_of_a_subclass_concerns_its_own_rows(stored_books: BookRepository) -> None:
+    every = test_loading.BookRepository(stored_books.database)
+    atlases = test_loading.AtlasRepository(stored_books.database)
+    await every.create_many([{"title": "a"}, {"title": "b"}])
+    await atlases.create_many([{"title": "c", "scale": 1}, {"title": "d"}])
+
+    assert (await every.count(), await atlases.count(), (await atlases.get_all()).total) == (4, 2, 2)
+    assert not await atlases.exists({"title": "a"})
+    first = await atlases.get_all({"cursor": "", "per_page": 1, "sort": "-title"})
+    second = await atlases.get_all({"cursor": first.next_cursor, "per_page": 1, "sort": "-title"})
+    assert [(page.items[0].title, bool(page.next_cursor)) for page in (first, second)] == [("d", True), ("c", False)]
+    assert await atlases.count({"scale": None}) == 1
+    assert await atlases.update_all({"title__in": ["a", "c"]}, {"scale": 5}) == 1
+    assert await atlases.delete_all() == 2
+    assert await every.count() == 2
