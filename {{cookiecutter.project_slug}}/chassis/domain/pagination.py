@@ -43,16 +43,19 @@ PAGE_PARAMS = frozenset(("page", "per_page", "itemized", "itemize"))
 
 @dataclass(frozen=True, kw_only=True)
 class Page(Generic[Entity]):
-    """`total` counts all that match, `items` holds those of this page, ordered by id.
+    """`total` counts all that match, `items` holds those of this page, in the order of `sort`, or by key.
 
     An itemized page holds all that match, and clients do not get its numbers.
+    A page by cursor has no `total`, and its `page` means nothing; `next_cursor` asks for the page after it.
     """
 
     items: list[Entity]
-    total: int
+    total: int | None
     page: int
     per_page: int
     itemized: bool = False
+    by_cursor: bool = False
+    next_cursor: str | None = None
 
 
 def _positive(value: object, default: int) -> int:
