@@ -1,7 +1,7 @@
 """Schemathesis generates requests from the OpenAPI document for a real server; every answer must be documented.
 
 By default it generates a few requests, always the same ones. FUZZ_EXAMPLES sets their number for each operation
-(`make fuzz`).
+(`make fuzz`). The sample application has every type of `chassis.http.schemas`, so that each of them is tried.
 """
 
 import os
@@ -25,17 +25,24 @@ EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "")
 MAINTENANCE_PATH = "/v1/service-context"
 TOKEN = "a-token-of-this-test"
 START_TIMEOUT = 60.0  # seconds
+SERVICE = "asgi:app"
+SAMPLE = "chassis.tests.sample.app:app"
+# Nobody can make up a cursor, so only the first page is asked for.
+CONFIGURATION = """
+[parameters]
+"query.cursor" = ""
+"""
 
 
 @pytest.fixture(name="url")
-def _url(database: Database, database_url: URL) -> Iterator[str]:
-    """The URL of a service that runs as in production, on an empty database; it must not log an error."""
+def _url(request: pytest.FixtureRequest, database: Database, database_url: URL) -> Iterator[str]:
+    """The URL of an application that runs as in production, on an empty database; it must not log an error."""
     uri = database_url.render_as_string(hide_password=False)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
     settings = {"APP_ENV": "production", "API_DOCS": "true", "LOG_FORMAT": "json", "MAINTENANCE_TOKEN": TOKEN}
     settings |= {"SERVICE_PREFIX": "/", "SHUTDOWN_DRAIN_SECONDS": "0", "DATABASE_CONNECT_TIMEOUT": "30"}
-    command = [sys.executable, "-m", "hypercorn", "asgi:app", "--config", "hypercorn.toml", "--bind", address]
+    command = [sys.executable, "-m", "hypercorn", request.param, "--config", "hypercorn.toml", "--bind", address]
     with tempfile.TemporaryFile() as log:
         environment = {**os.environ, **settings, "SQLALCHEMY_DATABASE_URI": uri}
         with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=log) as process:
@@ -50,13 +57,17 @@ def _url(database: Database, database_url: URL) -> Iterator[str]:
     assert errors == []
 
 
+@pytest.mark.parametrize("url", [SERVICE, SAMPLE], indirect=True)
 def test_documents_every_answer(url: str, tmp_path: Path) -> None:
     """The maintenance window comes last, because every other path answers 503 while it is active."""
+    configuration = tmp_path / "schemathesis.toml"
+    configuration.write_text(CONFIGURATION)
     settings = {"MAINTENANCE_TOKEN": TOKEN, "NO_PROXY": "127.0.0.1", "HYPOTHESIS_STORAGE_DIRECTORY": str(tmp_path)}
     example_options = (
         ("--max-examples", EXAMPLES) if EXAMPLES else ("--max-examples", "3", "--generation-deterministic")
     )
-    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--no-color", *example_options]
+    program = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(configuration)]
+    command = [*program, "run", f"{url}/openapi.json", "--no-color", *example_options]
 
     for selection in ("--exclude-path", "--include-path"):
         result = subprocess.run(

@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from chassis.http.schemas.decimals import Decimal as Decimal
+from chassis.http.schemas.sets import has_sets, refuse_repetition
 from chassis.http.schemas.types import MAX_TEXT_LENGTH as MAX_TEXT_LENGTH
 from chassis.http.schemas.types import Date as Date
 from chassis.http.schemas.types import JSONValue
@@ -40,14 +41,6 @@ def _describe(schema: JSONSchema) -> None:
     schema["minProperties"] = 1
     for field in schema.get("properties", {}).values():
         field.pop("default", None)
-        _allow_repetition(field)
-
-
-def _allow_repetition(schema: JSONSchema) -> None:
-    """A set takes a value that is sent twice, as pydantic does."""
-    schema.pop("uniqueItems", None)
-    for part in schema.get("anyOf", []):
-        _allow_repetition(part)
 
 
 class BodySchema(BaseModel):
@@ -75,6 +68,8 @@ class BodySchema(BaseModel):
             _require_object(data)
             validator = cls.__pydantic_validator__
             body: Self = validator.validate_json(_dump(data), context=info.context)
+            if has_sets(cls):
+                refuse_repetition(data, body)
             return body
 
         schema = handler(source)

@@ -87,7 +87,7 @@ class BookSchema(BaseModel):
 class CoverSchema(FormSchema):
     title: Text
     width: int | None = Field(default=None, ge=1)
-    colors: list[Text] = Field(default=[])
+    bindings: list[Binding] = Field(default=[])
     files: list[File] = Field(default=[])
 
 
