@@ -55,12 +55,12 @@ def decimal_pattern(
         if max_digits is not None:
             digits = max_digits - decimal_places
             whole, fraction = (f"0*[0-9]{{1,{digits}}}", fraction) if digits > 0 else ("0+", fraction.rstrip("?"))
-    sign = "-?"
     if gt is not None and float(gt) == 0:
-        sign = "(?=.*[1-9])"
-    elif ge is not None and float(ge) == 0:
-        sign = r"(-(?=[0.]+$))?"
-    return f"^{sign}{whole}{fraction}$"
+        return f"^(?=.*[1-9]){whole}{fraction}$"
+    if ge is not None and float(ge) == 0:
+        optional = "?" if fraction.endswith("?") else ""
+        return rf"^(-0+(\.0+){optional}|{whole}{fraction})$"
+    return f"^-?{whole}{fraction}$"
 
 
 # The type of a column Numeric(10, 2) is Annotated[Decimal, Field(max_digits=10, decimal_places=2)].
