@@ -1,7 +1,7 @@
 """Query strings: the fields of a query model are what clients may ask for, and nothing else reaches a repository."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -36,7 +36,21 @@ class QuerySchema(BaseModel):
         name = info.field_name or ""
         if name in fields_with_many(cls):
             return _split(as_list(value)) if name.endswith(ONE_OF) else as_list(value)
+        if isinstance(value, str) and _is_truth(cls.model_fields[name].annotation):
+            return _read_truth(value)
         return value
+
+
+def _is_truth(annotation: object) -> bool:
+    return annotation is bool or bool in get_args(annotation)
+
+
+def _read_truth(text: str) -> bool:
+    """Read what JSON calls true and false, because 0 or `off` is a value of another type."""
+    if text not in _TRUTH:
+        msg = "must be true or false"
+        raise ValueError(msg)
+    return _TRUTH[text]
 
 
 def _split(values: Sequence[Any]) -> list[Any]:
