@@ -28,6 +28,7 @@ from chassis.http.schemas.types import VisibleText as VisibleText
 
 JSONSchema = dict[str, Any]
 MAX_FIELDS = 1000  # reporting each of more unknown fields would take seconds
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _PYTHON_VALUES = object()  # the context of a constructor, whose arguments are not JSON
 
 
@@ -103,9 +104,9 @@ def _dump(data: JSONValue) -> bytes:
         ValueError: it is not JSON that others can read.
     """
     try:
-        text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+        text = _encode(data)
         if ".0" in text or "e+" in text:
-            text = json.dumps(json.loads(text, parse_float=_read_number), ensure_ascii=False)
+            text = _encode(json.loads(text, parse_float=_read_number))
         return text.encode()
     except UnicodeEncodeError:
         msg = "The body has half of a surrogate pair, which is not a character"

@@ -22,9 +22,10 @@ def refuse_repetition(data: Any, body: BaseModel) -> None:  # noqa: ANN401 - any
     Raises:
         ValidationError: a list has a value twice.
     """
-    mistake = PydanticCustomError("repetition", "must not have a value twice")
-    errors = [InitErrorDetails(type=mistake, loc=place, input=None) for place in _find_repetitions(data, body)]
-    if errors:
+    places = list(_find_repetitions(data, body))
+    if places:
+        mistake = PydanticCustomError("repetition", "must not have a value twice")
+        errors = [InitErrorDetails(type=mistake, loc=place, input=None) for place in places]
         raise ValidationError.from_exception_data(type(body).__name__, errors)
 
 
