@@ -42,7 +42,7 @@ def _require_moment_in_utc(value: datetime) -> datetime:
     return value
 
 
-Id = Annotated[int, Field(ge=0, le=MAX_ID)]
+Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 # PostgreSQL stores any character except NUL. Every text has a length, because a page holds up to a hundred of them;
 # `Annotated[Text, Field(max_length=50_000)]` has another one.
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=MAX_TEXT_LENGTH)]

@@ -83,7 +83,7 @@ async def test_documents_parameters_of_a_query_without_null(document: dict[str, 
     author_ids = parameters["author_id__in"]
     assert parameters["author_id"]["schema"] == {
         "type": "integer",
-        "minimum": 0,
+        "minimum": 1,
         "maximum": 2**63 - 1,
         "title": "Author Id",
     }
