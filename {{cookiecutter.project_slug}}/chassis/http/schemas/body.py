@@ -3,22 +3,12 @@
 A body is validated as JSON, so an enum, a UUID, a date or a set is what JSON can send for it.
 """
 
-import json
 from typing import Any, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    ModelWrapValidatorHandler,
-    ValidationInfo,
-    model_validator,
-)
-from pydantic_core import CoreSchema, core_schema
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from chassis.http.schemas.decimals import Decimal as Decimal
-from chassis.http.schemas.sets import has_sets, refuse_repetition
+from chassis.http.schemas.json_validator import JSONValidator
 from chassis.http.schemas.types import MAX_TEXT_LENGTH as MAX_TEXT_LENGTH
 from chassis.http.schemas.types import Date as Date
 from chassis.http.schemas.types import JSONValue
@@ -28,8 +18,6 @@ from chassis.http.schemas.types import VisibleText as VisibleText
 
 JSONSchema = dict[str, Any]
 MAX_FIELDS = 1000  # reporting each of more unknown fields would take seconds
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
-_PYTHON_VALUES = object()  # the context of a constructor, whose arguments are not JSON
 
 
 def unset() -> Any:  # noqa: ANN401 - the default of a field of any type
@@ -44,47 +32,6 @@ def _describe(schema: JSONSchema) -> None:
         field.pop("default", None)
 
 
-class BodySchema(BaseModel):
-    """The base of schemas for JSON bodies."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, json_schema_extra=_describe)
-
-    def __init__(self, /, **values: Any) -> None:
-        """Take the values of the fields in the types of Python."""
-        self.__pydantic_validator__.validate_python(values, self_instance=self, context=_PYTHON_VALUES)
-
-    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # validation need not call it
-
-    def sent_values(self) -> dict[str, Any]:
-        """Return the fields that the client sent, without defaults for the others."""
-        return self.model_dump(exclude_unset=True)
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401
-        """Validate what quart-schema has parsed as the JSON that it was; a body inside another is JSON already."""
-
-        def validate(data: JSONValue, validate_python: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
-            if info.context is _PYTHON_VALUES or isinstance(data, cls):
-                return validate_python(data)
-            _require_object(data)
-            validator = cls.__pydantic_validator__
-            body: Self = validator.validate_json(_dump(data), context=info.context)
-            if has_sets(cls):
-                refuse_repetition(data, body)
-            return body
-
-        schema = handler(source)
-        in_python = core_schema.with_info_wrap_validator_function(validate, schema)
-        return core_schema.json_or_python_schema(json_schema=schema, python_schema=in_python)
-
-    @model_validator(mode="after")
-    def _require_fields(self) -> Self:
-        if not self.model_fields_set:
-            msg = "No data provided"
-            raise ValueError(msg)
-        return self
-
-
 def _require_object(data: JSONValue) -> None:
     if not data and (data is None or isinstance(data, dict | list)):
         msg = "No data provided"
@@ -97,26 +44,25 @@ def _require_object(data: JSONValue) -> None:
         raise ValueError(msg)
 
 
-def _dump(data: JSONValue) -> bytes:
-    """Return the JSON, in which a number without a fraction is an integer: JSON Schema takes 786.0 for one.
+class BodySchema(BaseModel):
+    """The base of schemas for JSON bodies."""
 
-    Raises:
-        ValueError: it is not JSON that others can read.
-    """
-    try:
-        text = _encode(data)
-        if ".0" in text or "e+" in text:
-            text = _encode(json.loads(text, parse_float=_read_number))
-        return text.encode()
-    except UnicodeEncodeError:
-        msg = "The body has half of a surrogate pair, which is not a character"
-    except ValueError:
-        msg = "The body has a number that is too large, or is not a number"
-    except TypeError as error:
-        msg = f"The body is not JSON: {error}"
-    raise ValueError(msg)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, json_schema_extra=_describe)
 
+    def sent_values(self) -> dict[str, Any]:
+        """Return the fields that the client sent, without defaults for the others."""
+        return self.model_dump(exclude_unset=True)
 
-def _read_number(text: str) -> float:
-    number = float(text)
-    return int(number) if number.is_integer() else number
+    @classmethod
+    def __pydantic_on_complete__(cls) -> None:
+        """Validate what quart-schema has parsed as the JSON that it was; a body inside another one is JSON anyway."""
+        super().__pydantic_on_complete__()
+        validator: Any = JSONValidator(cls, _require_object)
+        cls.__pydantic_validator__ = validator
+
+    @model_validator(mode="after")
+    def _require_fields(self) -> Self:
+        if not self.model_fields_set:
+            msg = "No data provided"
+            raise ValueError(msg)
+        return self

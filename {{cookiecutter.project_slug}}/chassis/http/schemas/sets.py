@@ -31,11 +31,12 @@ def refuse_repetition(data: Any, body: BaseModel) -> None:  # noqa: ANN401 - any
 
 def _find_repetitions(data: Any, value: Any, place: Location = ()) -> Iterator[Location]:  # noqa: ANN401
     if isinstance(value, set | frozenset):
-        if len(data) > len(value):
+        if isinstance(data, list) and len(data) > len(value):
             yield place
     elif isinstance(value, BaseModel) and isinstance(data, dict):
-        for name in value.model_fields_set & data.keys():
-            yield from _find_repetitions(data[name], getattr(value, name), (*place, name))
+        for name in value.model_fields_set:
+            sent_as = type(value).model_fields[name].alias or name
+            yield from _find_repetitions(data.get(sent_as), getattr(value, name), (*place, sent_as))
     elif isinstance(value, list | tuple) and isinstance(data, list):
         for index, (sent, item) in enumerate(zip(data, value, strict=False)):
             yield from _find_repetitions(sent, item, (*place, index))

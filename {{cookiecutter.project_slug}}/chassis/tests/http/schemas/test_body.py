@@ -1,7 +1,7 @@
 import enum
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal as PythonDecimal
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
@@ -203,10 +203,46 @@ def test_takes_values_of_python_in_its_constructor() -> None:
     assert list(_find_errors(MachineSchema, {"color": Color.RED})) == [""]
 
 
-def test_validates_a_list_of_bodies() -> None:
-    parts = TypeAdapter(list[PartSchema]).validate_python([{"color": "red", "sizes": [1]}] * 2)
+class BranchSchema(BodySchema):
+    colors: set[Color]
+    branches: list["BranchSchema"] = Field(default=[])
 
-    assert [part.color for part in parts] == [Color.RED] * 2
+
+class CatSchema(BodySchema):
+    kind: Literal["cat"]
+    colors: set[Color]
+
+
+class DogSchema(BodySchema):
+    kind: Literal["dog"]
+    key: UUID
+
+
+class PetSchema(BodySchema):
+    pet: Annotated[CatSchema | DogSchema, Field(discriminator="kind")]
+
+
+def test_validates_a_body_that_has_bodies_of_its_own_kind() -> None:
+    leaf = {"colors": ["red"], "branches": []}
+
+    body = TypeAdapter(BranchSchema).validate_python({"colors": [], "branches": [leaf, leaf]})
+
+    assert [branch.colors for branch in body.branches] == [{Color.RED}] * 2
+
+
+def test_chooses_the_body_that_a_field_names() -> None:
+    body = TypeAdapter(PetSchema).validate_python({"pet": {"kind": "cat", "colors": ["red"]}})
+
+    assert body.pet == CatSchema(kind="cat", colors={Color.RED})
+    assert list(_find_errors(PetSchema, {"pet": {"kind": "cat", "key": None}})) == ["pet.cat.colors", "pet.cat.key"]
+    assert list(_find_errors(PetSchema, {"pet": {"kind": "cow"}})) == ["pet"]
+
+
+def test_finds_repetition_under_an_alias() -> None:
+    class LoudSchema(BodySchema):
+        tags: set[str] = Field(alias="TAGS")
+
+    assert list(_find_errors(LoudSchema, {"TAGS": ["a", "a"]})) == ["TAGS"]
 
 
 def test_keeps_a_field_lenient_that_asks_for_it() -> None:

@@ -93,3 +93,20 @@ def test_refuses_to_start_with_a_schema_for_another_kind_of_body(
 
     with pytest.raises(ConfigurationError, match=reason):
         check_body_sources(app)
+
+
+def test_refuses_to_start_with_a_body_that_is_a_list() -> None:
+    app = Quart(__name__)
+
+    class NameSchema(BodySchema):
+        name: Text
+
+    @app.post("/names")
+    @validate_request(list[NameSchema])
+    async def create_names(data: list[NameSchema]) -> str:
+        return str(data)
+
+    with pytest.raises(
+        ConfigurationError, match=r"create_names reads list.* put the list into a field of a BodySchema"
+    ):
+        check_body_sources(app)
