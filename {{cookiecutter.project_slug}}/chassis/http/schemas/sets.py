@@ -13,7 +13,7 @@ Location = tuple[int | str, ...]
 
 @cache
 def has_sets(schema: type[BaseModel]) -> bool:
-    return '"uniqueItems"' in json.dumps(schema.model_json_schema())
+    return '"uniqueItems"' in json.dumps(schema.model_json_schema(), default=str)
 
 
 def refuse_repetition(data: Any, body: BaseModel) -> None:  # noqa: ANN401 - any JSON value
