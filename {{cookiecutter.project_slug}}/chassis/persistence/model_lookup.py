@@ -63,7 +63,7 @@ class TableName:
         for table in self.find_tables():
             for mapper in _mappers():
                 if mapper.local_table is table:
-                    return _CAPITAL.sub(" ", mapper.class_.__name__).lower()
+                    return _CAPITAL.sub(" ", mapper.class_.__name__.removesuffix("Model")).lower() or "model"
         return self.name
 
     def attribute_of(self, column: str) -> str:

@@ -45,6 +45,7 @@ class Repository(RepositoryPort[Entity]):
     Data and filters use the names of the model's attributes, whatever their columns are called.
     A model is detached when it is returned: it has its deferred columns and all that its mapping loads eagerly,
     and access to any other relationship raises `InvalidRequestError`.
+    A field of an entity class may be a relationship: `author: Author`, `author: Author | None` or `books: list[Book]`.
 
     Raises:
         ConfigurationError: when a repository is made whose model or entity class does not suit it.
@@ -176,10 +177,12 @@ class Repository(RepositoryPort[Entity]):
         self, session: Session, statement: Executable, values: Params | list[dict[str, Any]] | None
     ) -> list[Entity]:
         """Load models in a session of their own, so that they belong to no session when they are returned."""
-        if self.entity_class is not None:
+        if self.entity_class is not None and self._mapping.entity is None:
             return [self.entity_class(**row._mapping) for row in session.execute(statement, values)]
         with Session(session.connection(), autoflush=False, join_transaction_mode="rollback_only") as loader:
             models = list(loader.scalars(statement, values).unique())
+            if self._mapping.entity is not None:
+                return self._mapping.entity.build_all(models)
             if self._mapping.needs_select:
                 set_back_references(loader)
             loader.expunge_all()
