@@ -32,6 +32,7 @@ from chassis.domain.pagination import PAGE_PARAMS, Page, PageRequest
 from chassis.domain.ports import Key, Params, RepositoryPort
 from chassis.persistence.database import Database
 from chassis.persistence.entity_mapping import EntityMapping
+from chassis.persistence.keys import is_possible_key
 from chassis.persistence.loading import set_back_references
 
 Entity = TypeVar("Entity", default=Any)
@@ -49,7 +50,7 @@ class Repository(RepositoryPort[Entity]):
 
     Raises:
         ConfigurationError: when a repository is made whose model or entity class does not suit it.
-        NotFoundError: with `DEFAULT_NOT_FOUND_MESSAGE`.
+        NotFoundError: with `DEFAULT_NOT_FOUND_MESSAGE`; also for a key that cannot exist, such as a text for a UUID.
         TypeError: for a column or a filter that does not exist.
         DomainError, ConcurrentUseError: see `Database.session`.
     """
@@ -105,6 +106,7 @@ class Repository(RepositoryPort[Entity]):
         return await self._delete(delete(self.base_class).where(self._key.in_(keys)))
 
     async def get(self, object_id: Key) -> Entity:
+        self._require_possible(object_id)
         return self._first(await self._list(self._get, {"object_id": object_id}))
 
     async def find(self, query_params: Params = NO_PARAMS) -> Entity:
@@ -193,7 +195,12 @@ class Repository(RepositoryPort[Entity]):
             result = await session.execute(statement, execution_options={"synchronize_session": False})
             return cast("CursorResult[Any]", result).rowcount
 
+    def _require_possible(self, object_id: Key) -> None:
+        if not is_possible_key(object_id, self._key.type):
+            raise NotFoundError(self.DEFAULT_NOT_FOUND_MESSAGE)
+
     def _has_key(self, object_id: Key) -> ColumnElement[bool]:
+        self._require_possible(object_id)
         matches: ColumnElement[bool] = self._key == bindparam(None, object_id, type_=self._key_type)
         return matches
 

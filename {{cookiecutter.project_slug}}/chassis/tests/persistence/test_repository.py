@@ -166,11 +166,6 @@ async def test_a_value_that_cannot_be_stored_is_invalid(users: UserRepository, v
         await users.create({"name": value})
 
 
-async def test_an_id_out_of_range_is_invalid(users: UserRepository) -> None:
-    with pytest.raises(ValidationError):
-        await users.get(2**70)
-
-
 async def test_an_unknown_column_is_a_type_error_that_names_it(users: UserRepository) -> None:
     with pytest.raises(TypeError, match="User has no column nmae"):
         await users.create({"nmae": "a"})
