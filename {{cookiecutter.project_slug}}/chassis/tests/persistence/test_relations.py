@@ -301,6 +301,16 @@ async def test_nothing_is_stored_if_a_held_entity_refuses_it(novels: NovelReposi
     assert [each.writer_id for each in (await novels.get_all()).items] == [1]
 
 
+async def test_a_novel_with_chapters_is_referred_to_by_them(novels: NovelRepository) -> None:
+    """The model is called `ChapterModel`, and callers know a chapter."""
+    novel = await novels.create({"title": "Fog", "writer_id": 1})
+    async with novels.database.session() as session:
+        await session.execute(insert(ChapterModel).values(novel_id=novel.id, number=1))
+
+    with pytest.raises(ConflictError, match=r"^It is still referred to by chapter\.$"):
+        await novels.delete(novel.id)
+
+
 async def test_locks_only_the_row_itself(novels: NovelRepository) -> None:
     novel: Any = await novels.create({"title": "Fog", "writer_id": 1})
     statement = novels._get.with_for_update(of=NovelModel)

@@ -22,6 +22,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from chassis.domain.exceptions import ConflictError, DomainError, ValidationError
@@ -29,6 +30,7 @@ from chassis.persistence.database import Database
 from chassis.persistence.model import NAMING_CONVENTION, ModelExtension
 from chassis.persistence.model_lookup import columns_of
 from chassis.persistence.repository import Repository
+from chassis.persistence.sqlite_violations import explain_sqlite_violation
 
 
 class Constrained(ModelExtension):
@@ -299,3 +301,67 @@ def test_finds_the_columns_of_sql(sql: str, columns: list[str]) -> None:
     Table("volumes", MetaData(), *(Column(c.name) for c in Volume.__table__.columns), constraint)
 
     assert columns_of(constraint) == columns
+
+
+@pytest.mark.parametrize(
+    ("state", "constraint", "message"),
+    [
+        ("23505", "uq_sample_shelves__hall__number", {"hall": "already exists", "number": "already exists"}),
+        ("23505", "unknown", "It exists already."),
+        ("23503", "fk_sample_shelves_parent__sample_shelves", "The reference from shelf to shelf does not hold."),
+        ("23503", "unknown", "It refers to, or is referred to by, something else."),
+        ("23001", "unknown", "It is still referred to by shelf."),
+        ("23P01", "unknown", "It conflicts with existing data."),
+    ],
+)
+async def test_a_violation_without_a_detail_is_known_by_its_constraint(
+    shelves: ShelfRepository, state: str, constraint: str, message: object
+) -> None:
+    """The server sends no DETAIL to a role that may not read the table."""
+    options = f"ERRCODE = '{state}', TABLE = 'sample_shelves', SCHEMA = 'public', CONSTRAINT = '{constraint}'"
+
+    assert await message_of(execute(shelves.database, f"DO $$ BEGIN RAISE 'no' USING {options}; END $$")) == message
+
+
+@pytest.mark.parametrize(
+    ("statement", "reported", "message"),
+    [
+        (
+            "INSERT INTO sample_volumes",
+            "UNIQUE constraint failed: sample_volumes.hall_number, sample_volumes.shelf_number",
+            {"hall": "already exists", "shelf": "already exists"},
+        ),
+        (
+            "UPDATE sample_volumes",
+            "UNIQUE constraint failed: index 'ix_label'",
+            {"label": "already exists", "kind": "already exists"},
+        ),
+        (
+            'INSERT INTO "sample_volumes"',
+            "CHECK constraint failed: ck_sample_volumes_order",
+            {"first": "is not allowed", "last": "is not allowed"},
+        ),
+        ("UPDATE sample_volumes", "CHECK constraint failed: unknown", "A value is not allowed."),
+        (
+            "INSERT INTO sample_volumes",
+            "FOREIGN KEY constraint failed",
+            {"hall": "does not exist", "shelf": "does not exist"},
+        ),
+        ("DELETE FROM sample_volumes", "FOREIGN KEY constraint failed", "It is still referred to by sample_paintings."),
+        *(
+            (statement, "FOREIGN KEY constraint failed", "It refers to, or is referred to by, something else.")
+            for statement in ("UPDATE sample_volumes", "DELETE FROM sample_shelves", None)
+        ),
+    ],
+)
+def test_reads_the_messages_of_sqlite(statement: str | None, reported: str, message: object) -> None:
+    error = explain_sqlite_violation(IntegrityError(statement, None, Exception(reported)))
+
+    assert error is not None
+    assert error.message == message
+
+
+def test_a_missing_value_is_a_bug_on_sqlite() -> None:
+    reported = Exception("NOT NULL constraint failed: sample_volumes.rank")
+
+    assert explain_sqlite_violation(IntegrityError("INSERT INTO sample_volumes", None, reported)) is None
