@@ -32,6 +32,7 @@ from chassis.domain.pagination import PAGE_PARAMS, Page, PageRequest
 from chassis.domain.ports import Key, Params, RepositoryPort
 from chassis.persistence.database import Database
 from chassis.persistence.entity_mapping import EntityMapping
+from chassis.persistence.keys import is_possible_key
 from chassis.persistence.loading import set_back_references
 
 Entity = TypeVar("Entity", default=Any)
@@ -45,10 +46,11 @@ class Repository(RepositoryPort[Entity]):
     Data and filters use the names of the model's attributes, whatever their columns are called.
     A model is detached when it is returned: it has its deferred columns and all that its mapping loads eagerly,
     and access to any other relationship raises `InvalidRequestError`.
+    A field of an entity class may be a relationship: `author: Author`, `author: Author | None` or `books: list[Book]`.
 
     Raises:
         ConfigurationError: when a repository is made whose model or entity class does not suit it.
-        NotFoundError: with `DEFAULT_NOT_FOUND_MESSAGE`.
+        NotFoundError: with `DEFAULT_NOT_FOUND_MESSAGE`; also for a key that cannot exist, such as a text for a UUID.
         TypeError: for a column or a filter that does not exist.
         DomainError, ConcurrentUseError: see `Database.session`.
     """
@@ -104,6 +106,7 @@ class Repository(RepositoryPort[Entity]):
         return await self._delete(delete(self.base_class).where(self._key.in_(keys)))
 
     async def get(self, object_id: Key) -> Entity:
+        self._require_possible(object_id)
         return self._first(await self._list(self._get, {"object_id": object_id}))
 
     async def find(self, query_params: Params = NO_PARAMS) -> Entity:
@@ -176,10 +179,12 @@ class Repository(RepositoryPort[Entity]):
         self, session: Session, statement: Executable, values: Params | list[dict[str, Any]] | None
     ) -> list[Entity]:
         """Load models in a session of their own, so that they belong to no session when they are returned."""
-        if self.entity_class is not None:
+        if self.entity_class is not None and self._mapping.entity is None:
             return [self.entity_class(**row._mapping) for row in session.execute(statement, values)]
         with Session(session.connection(), autoflush=False, join_transaction_mode="rollback_only") as loader:
             models = list(loader.scalars(statement, values).unique())
+            if self._mapping.entity is not None:
+                return self._mapping.entity.build_all(models)
             if self._mapping.needs_select:
                 set_back_references(loader)
             loader.expunge_all()
@@ -190,7 +195,12 @@ class Repository(RepositoryPort[Entity]):
             result = await session.execute(statement, execution_options={"synchronize_session": False})
             return cast("CursorResult[Any]", result).rowcount
 
+    def _require_possible(self, object_id: Key) -> None:
+        if not is_possible_key(object_id, self._key.type):
+            raise NotFoundError(self.DEFAULT_NOT_FOUND_MESSAGE)
+
     def _has_key(self, object_id: Key) -> ColumnElement[bool]:
+        self._require_possible(object_id)
         matches: ColumnElement[bool] = self._key == bindparam(None, object_id, type_=self._key_type)
         return matches
 
