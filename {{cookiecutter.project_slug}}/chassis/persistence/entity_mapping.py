@@ -1,15 +1,15 @@
 """A repository compares its model with its entity class when it is made: a mistake stops the start, not a request."""
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
-from inspect import signature
 from typing import Any
 
-from sqlalchemy import inspect, select
+from sqlalchemy import inspect
 from sqlalchemy.exc import NoInspectionAvailable, SQLAlchemyError
-from sqlalchemy.orm import InstrumentedAttribute, Mapper
+from sqlalchemy.orm import Mapper
+from sqlalchemy.sql.base import ExecutableOption
 
 from chassis.domain.exceptions import ConfigurationError
+from chassis.persistence.entities import EntityFields
 from chassis.persistence.loading import is_stored, loading_options, loads_more_than_a_row
 
 
@@ -27,14 +27,21 @@ class EntityMapping:
         self._stored = {attribute.key for attribute in self._mapper.column_attrs if is_stored(attribute)}
         self._check_hybrids()
         self.key = self._find_key()
+        self.entity: EntityFields | None = None  # if it holds other entities, so that a row is not enough
+        self.options: tuple[ExecutableOption, ...] = ()
         if entity_class is None:
             self.selection = [self._mapper.class_]
             self.options = tuple(loading_options(self._mapper))
             self.needs_select = loads_more_than_a_row(self._mapper)
         else:
-            self.selection = self._select_fields(entity_class)
-            self.options = ()
-            self.needs_select = not all(self._is_column(field.name) for field in fields(entity_class) if field.init)
+            entity = EntityFields(repository, self._mapper, entity_class)
+            if entity.held:
+                self.entity = entity
+                self.selection = [self._mapper.class_]
+                self.options = tuple(entity.options())
+            else:
+                self.selection = entity.selection()
+            self.needs_select = not all(map(self._is_column, entity.names))
         self.may_fail_after_write = self.needs_select or hasattr(entity_class, "__post_init__")
 
     def to_columns(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,35 +86,6 @@ class EntityMapping:
         if all(name == names.get(name) for name in self._mapper.all_orm_descriptors.keys()):  # noqa: SIM118 - not a dict
             return columns[0]  # a statement of columns costs less, and `filter_by` finds the same names
         return getattr(self._mapper.class_, keys[0])
-
-    def _select_fields(self, entity_class: type[Any]) -> list[Any]:
-        name = entity_class.__name__
-        if not is_dataclass(entity_class):
-            msg = f"The `entity_class` of {self._repository} must be a dataclass, and {name} is not one."
-            raise ConfigurationError(msg)
-        names = [field.name for field in fields(entity_class) if field.init]
-        try:
-            signature(entity_class).bind(**dict.fromkeys(names))
-        except TypeError as error:
-            msg = f"{self._repository} cannot create {name} from its fields: {error}."
-            raise ConfigurationError(msg) from error
-        return [self._select_field(f"{self._repository} cannot fill {name}.{field}", field) for field in names]
-
-    def _select_field(self, problem: str, name: str) -> Any:  # noqa: ANN401
-        if name not in self._mapper.all_orm_descriptors:
-            msg = f"{problem}: {self._model} has no column {name}. Correct the name, or give the field `init=False`."
-            raise ConfigurationError(msg)
-        if name in self._mapper.relationships:
-            msg = f"{problem}: {self._model}.{name} is a relationship, and a row has only columns."
-            raise ConfigurationError(msg)
-        attribute = getattr(self._mapper.class_, name)
-        try:
-            select(attribute)
-        except (SQLAlchemyError, NotImplementedError) as error:
-            msg = f"{problem}: {self._model}.{name} is not an SQL expression."
-            raise ConfigurationError(msg) from error
-        # Without a label, `filter_by` takes a synonym and a hybrid for another table with the same columns.
-        return attribute if isinstance(attribute, InstrumentedAttribute) else attribute.label(name)
 
     def _is_column(self, name: str) -> bool:
         """Return whether RETURNING can give the attribute; a subquery in it would not refer to the row."""

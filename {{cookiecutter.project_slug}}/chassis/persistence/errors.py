@@ -3,20 +3,16 @@
 Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import asyncpg
-from sqlalchemy import Table
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.orm import ColumnProperty
 
-from chassis.domain.exceptions import ConflictError, DomainError, UnavailableError, ValidationError
-from chassis.persistence.loading import is_stored
-from chassis.persistence.model import ModelExtension
+from chassis.domain.exceptions import DomainError, UnavailableError, ValidationError
+from chassis.persistence.sqlite_violations import explain_sqlite_violation
+from chassis.persistence.violations import explain_violation
 
 UNAVAILABLE = "The database is not available, try again later."
 NOT_MIGRATED = (
@@ -36,13 +32,6 @@ _UNAVAILABLE_STATES = (  # or the first two characters of them
     "58",  # input and output
 )
 _ASYNCPG_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-_REFERENCE_STATES = ("23503", "23001")  # foreign key; newer servers use the second for ON DELETE RESTRICT
-_DUPLICATE_STATE = "23505"
-_KEY_OF_DETAIL = re.compile(r"\((?P<key>.+?)\)=\(")  # Key (lower(email::text))=(a@b) already exists, in any language
-_COLUMN_OF_KEY = re.compile(
-    r"""(?:[\w.]+\()*(?P<column>"[^"]+"|[^\W\d]\w*)(?:::[\w ]+)?\)*"""
-)  # a column, in functions
-_COLUMN_OF_SQLITE = re.compile(r"(?:failed: |, )(?P<table>\w+)\.(?P<column>\w+)")
 
 
 class NotMigratedError(UnavailableError):
@@ -77,7 +66,7 @@ def translate_statement_errors() -> Iterator[None]:
 def _translate(error: DBAPIError) -> DomainError | None:
     state = getattr(error.orig, "sqlstate", None) or ""
     if isinstance(error, IntegrityError):
-        return _conflict(state, error.orig)
+        return explain_violation(error) if state else explain_sqlite_violation(error)
     if state.startswith("22") or (not state and _is_caused_by_value(error)):
         return ValidationError("A value is out of the range that can be stored.")
     if state in _NOT_MIGRATED_STATES or "no such table" in str(error.orig):
@@ -102,48 +91,6 @@ def is_stale(error: BaseException | None) -> bool:
 def _is_outdated(error: DBAPIError) -> bool:
     """Return whether a migration changed the result of a prepared statement, which can be prepared and sent again."""
     return isinstance(getattr(error.orig, "__cause__", None), asyncpg.InvalidCachedStatementError)
-
-
-def _conflict(state: str, violation: BaseException | None) -> ConflictError | None:
-    """Decide by SQLSTATE alone, because messages depend on the server's language. SQLite has only messages."""
-    message = str(violation)
-    if state in _REFERENCE_STATES or (not state and "FOREIGN KEY constraint failed" in message):
-        return ConflictError("It refers to, or is referred to by, something else.")
-    if state == _DUPLICATE_STATE:
-        cause: Any = violation and violation.__cause__
-        table, schema = getattr(cause, "table_name", None) or "", getattr(cause, "schema_name", None)
-        columns = _columns_of(getattr(violation, "detail", None) or "")
-        return _duplicate([_attribute_of(table, column, schema) for column in columns])
-    if not state and "UNIQUE constraint failed" in message:
-        return _duplicate([_attribute_of(**found.groupdict()) for found in _COLUMN_OF_SQLITE.finditer(message)])
-    return None
-
-
-def _duplicate(fields: list[str]) -> ConflictError:
-    return ConflictError(dict.fromkeys(fields, "already exists") or "It exists already.")
-
-
-def _columns_of(detail: str) -> list[str]:
-    """Return no columns if one part of the key is an expression over anything but one column."""
-    key = _KEY_OF_DETAIL.search(detail)
-    found = [_COLUMN_OF_KEY.fullmatch(part.strip()) for part in key["key"].split(",")] if key else []
-    return [match["column"].strip('"') for match in found if match] if all(found) else []
-
-
-def _attribute_of(table: str, column: str, schema: str | None = None) -> str:
-    """Return the name of the column in its model, because clients know that one; without a model, its own name."""
-    # A model without a schema is in the one that the connection uses, whose name is not known here.
-    for attribute in (*_attributes_of(table, schema), *_attributes_of(table, None)):
-        if is_stored(attribute) and attribute.columns[0].name == column:
-            return attribute.key
-    return column
-
-
-def _attributes_of(table: str, schema: str | None) -> Iterator[ColumnProperty[Any]]:
-    for mapper in ModelExtension.registry.mappers:
-        stored = mapper.local_table
-        if isinstance(stored, Table) and (stored.name, stored.schema) == (table, schema):
-            yield from mapper.column_attrs
 
 
 def _is_caused_by_value(error: DBAPIError) -> bool:

@@ -39,6 +39,7 @@ from chassis.persistence.database import Database
 from chassis.persistence.dialects import is_postgresql, table_of_keys
 from chassis.persistence.entity_mapping import EntityMapping
 from chassis.persistence.filters import Condition, Filters
+from chassis.persistence.keys import is_possible_key
 from chassis.persistence.keyset import Keyset, KeysetPages
 from chassis.persistence.loading import set_back_references
 
@@ -54,10 +55,11 @@ class Repository(RepositoryPort[Entity]):
     Filters are lookups, see `chassis.domain.lookups`; `_apply_query_params` adds others, and goes first.
     A model is detached when it is returned: it has its deferred columns and all that its mapping loads eagerly,
     and access to any other relationship raises `InvalidRequestError`.
+    A field of an entity class may be a relationship: `author: Author`, `author: Author | None` or `books: list[Book]`.
 
     Raises:
         ConfigurationError: when a repository is made whose model or entity class does not suit it.
-        NotFoundError: with `DEFAULT_NOT_FOUND_MESSAGE`.
+        NotFoundError: with `DEFAULT_NOT_FOUND_MESSAGE`; also for a key that cannot exist, such as a text for a UUID.
         TypeError: for a column or a filter that does not exist.
         DomainError, ConcurrentUseError: see `Database.session`.
     """
@@ -140,6 +142,7 @@ class Repository(RepositoryPort[Entity]):
         if for_update:
             self._require_transaction()
             statement = statement.with_for_update(of=self.base_class)
+        self._require_possible(object_id)
         return self._first(await self._list(statement, {"object_id": object_id}))
 
     async def find(self, query_params: Params = NO_PARAMS) -> Entity:
@@ -291,10 +294,12 @@ class Repository(RepositoryPort[Entity]):
         self, session: Session, statement: Executable, values: Params | list[dict[str, Any]] | None
     ) -> list[Entity]:
         """Load models in a session of their own, so that they belong to no session when they are returned."""
-        if self.entity_class is not None:
+        if self.entity_class is not None and self._mapping.entity is None:
             return [self.entity_class(**row._mapping) for row in session.execute(statement, values)]
         with Session(session.connection(), autoflush=False, join_transaction_mode="rollback_only") as loader:
             models = list(loader.scalars(statement, values).unique())
+            if self._mapping.entity is not None:
+                return self._mapping.entity.build_all(models)
             if self._mapping.needs_select:
                 set_back_references(loader)
             loader.expunge_all()
@@ -305,7 +310,12 @@ class Repository(RepositoryPort[Entity]):
             result = await session.execute(statement, execution_options={"synchronize_session": False})
             return cast("CursorResult[Any]", result).rowcount
 
+    def _require_possible(self, object_id: Key) -> None:
+        if not is_possible_key(object_id, self._key.type):
+            raise NotFoundError(self.DEFAULT_NOT_FOUND_MESSAGE)
+
     def _has_key(self, object_id: Key) -> ColumnElement[bool]:
+        self._require_possible(object_id)
         matches: ColumnElement[bool] = self._key == bindparam(None, object_id, type_=self._key_type)
         return matches
 

@@ -5,17 +5,17 @@ import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from sqlalchemy import URL, event, text
+from sqlalchemy import URL, BigInteger, bindparam, event, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from chassis.dev.testing.databases import PATIENT
 from chassis.domain.exceptions import ConflictError, UnavailableError, ValidationError
 from chassis.persistence.database import Database
-from chassis.tests.persistence.samples import UserRepository
+from chassis.tests.persistence.samples import User, UserRepository
 
 CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'faults' AND datname = current_database()"
 PROCESS = "SELECT pg_backend_pid()"
@@ -246,9 +246,10 @@ async def test_a_refused_value_leaves_no_statement_on_its_connection(
 ) -> None:
     """PostgreSQL has parsed the statement before asyncpg refuses the value, and holds its lock until the next one."""
     locks = "SELECT count(*) FROM pg_locks WHERE relation = 'sample_users'::regclass"
+    statement = select(User).where(User.id == bindparam(None, value, type_=BigInteger()))
 
     with pytest.raises(ValidationError):
-        await UserRepository(faulty).get(cast("int", value))
+        await faulty.read(lambda session: session.scalar(statement))
 
     assert await scalar(users.database, locks) == 0
     assert await scalar(users.database, f"{CONNECTIONS} AND state = 'idle'") == 1

@@ -8,14 +8,14 @@ from dependency_injector import providers
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.ext.associationproxy import AssociationProxy, association_proxy
 from sqlalchemy.ext.hybrid import hybrid_property
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, WriteOnlyMapped, mapped_column, relationship
 
 from chassis.app import ChassisApp
 from chassis.config import ChassisConfig
 from chassis.dependency_container import ChassisContainer
 from chassis.domain.exceptions import ConfigurationError, ValidationError
 from chassis.persistence.repository import Repository
-from chassis.tests.persistence.samples import Sample, User, UserRepository
+from chassis.tests.persistence.samples import Pet, Sample, User, UserRepository
 
 
 class Seat(Sample):
@@ -62,6 +62,31 @@ class Letter(Sample):
     @hybrid_property
     def first_word(self) -> str:
         return self.text.split()[0]
+
+
+class Husband(Sample):
+    __tablename__ = "sample_husbands"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    wife_id: Mapped[int | None] = mapped_column(ForeignKey("sample_wives.id"))
+    wife: Mapped["Wife | None"] = relationship(back_populates="husband")
+
+
+class Wife(Sample):
+    __tablename__ = "sample_wives"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    husband: Mapped[Husband | None] = relationship(back_populates="wife")
+    letters: WriteOnlyMapped[Husband] = relationship(viewonly=True)
+
+
+@dataclass
+class HusbandEntity:
+    id: int
+    wife: "WifeEntity | None"
+
+
+@dataclass
+class WifeEntity:
+    husband: HusbandEntity
 
 
 class OtherBase(DeclarativeBase):
@@ -132,6 +157,31 @@ MISTAKES = {
     "a relationship": (
         repository(Account, entity(owner=User)),
         r"BrokenRepository cannot fill Entity\.owner: Account\.owner is a relationship",
+    ),
+    "a single entity where the model has a list": (
+        repository(User, entity(pets=EntityWithDefault)),
+        r"Entity\.pets: the relationship User\.pets has many rows, so the field must be `list\[EntityWithDefault\]`",
+    ),
+    "a list of entities where the model has one": (
+        repository(Account, entity(owner=list[EntityWithDefault])),
+        r"Entity\.owner: the relationship Account\.owner has one row, .* `EntityWithDefault` or `EntityWithDefault \| ",
+    ),
+    "a list of models": (repository(User, entity(pets=list[Pet])), r"User\.pets is a relationship, .* Pet is not one"),
+    "a field that the model of a held entity lacks": (
+        repository(Account, entity(owner=EntityWithDefault)),
+        r"BrokenRepository cannot fill EntityWithDefault\.overdrawn: User has no column overdrawn",
+    ),
+    "entities that hold each other": (
+        repository(Husband, HusbandEntity),
+        r"cannot fill WifeEntity\.husband: .* HusbandEntity → WifeEntity → HusbandEntity\. Remove one of these fields",
+    ),
+    "a relationship that cannot be loaded": (
+        repository(Wife, entity(letters=list[EntityWithDefault])),
+        r"Entity\.letters: Wife\.letters has lazy='write_only', which cannot be loaded",
+    ),
+    "an annotation that cannot be read": (
+        repository(Account, entity(owner="Nobody")),
+        r"cannot fill Entity\.owner: its annotation cannot be read \(name 'Nobody' is not defined\)",
     ),
     "an association proxy": (
         repository(Account, entity(owner_pets=list)),

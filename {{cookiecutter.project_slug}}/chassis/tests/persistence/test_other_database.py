@@ -97,9 +97,19 @@ async def test_a_duplicate_is_a_conflict(sqlite: Database, index: str, message: 
     assert raised.value.message == message
 
 
-async def test_references_are_checked(sqlite: Database) -> None:
-    with pytest.raises(ConflictError):
+async def test_an_unknown_reference_names_its_field(sqlite: Database) -> None:
+    with pytest.raises(ConflictError) as raised:
         await PetRepository(sqlite).create({"owner_id": 0})
+
+    assert raised.value.message == {"owner_id": "does not exist"}
+
+
+async def test_a_row_that_is_referred_to_cannot_be_deleted(sqlite: Database) -> None:
+    user = await UserRepository(sqlite).create({"name": "a"})
+    await PetRepository(sqlite).create({"owner_id": user.id})
+
+    with pytest.raises(ConflictError, match="referred to by"):
+        await UserRepository(sqlite).delete(user.id)
 
 
 async def test_an_autocommit_read_begins_nothing(sqlite: Database) -> None:

@@ -141,16 +141,18 @@ async def test_a_duplicate_is_a_conflict_that_names_the_field(users: UserReposit
     assert raised.value.message == {"name": "already exists"}
 
 
-async def test_a_reference_to_nothing_is_a_conflict(pets: PetRepository) -> None:
-    with pytest.raises(ConflictError, match="refers to"):
+async def test_a_reference_to_nothing_is_a_conflict_that_names_the_field(pets: PetRepository) -> None:
+    with pytest.raises(ConflictError) as raised:
         await pets.create({"owner_id": 0})
+
+    assert raised.value.message == {"owner_id": "does not exist"}
 
 
 async def test_a_row_that_others_refer_to_cannot_be_deleted(users: UserRepository, pets: PetRepository) -> None:
     user = await users.create({"name": "a"})
     await pets.create({"owner_id": user.id})
 
-    with pytest.raises(ConflictError, match="referred to"):
+    with pytest.raises(ConflictError, match=r"^It is still referred to by pet\.$"):
         await users.delete(user.id)
 
 
@@ -163,11 +165,6 @@ async def test_a_missing_value_is_an_unexpected_error(users: UserRepository) -> 
 async def test_a_value_that_cannot_be_stored_is_invalid(users: UserRepository, value: str) -> None:
     with pytest.raises(ValidationError):
         await users.create({"name": value})
-
-
-async def test_an_id_out_of_range_is_invalid(users: UserRepository) -> None:
-    with pytest.raises(ValidationError):
-        await users.get(2**70)
 
 
 async def test_an_unknown_column_is_a_type_error_that_names_it(users: UserRepository) -> None:
