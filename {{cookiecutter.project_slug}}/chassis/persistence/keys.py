@@ -7,6 +7,8 @@ from typing import Any
 from sqlalchemy import Enum, Integer, String, Uuid
 from sqlalchemy.types import TypeEngine
 
+from chassis.domain.lookups import is_storable
+
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1  # PostgreSQL has no larger ones
 
 # The default of a key, `mapped_column(primary_key=True, default=uuid7)`: ordered by time with Python 3.14, RFC 9562,
@@ -27,7 +29,7 @@ def is_possible_key(value: object, column_type: TypeEngine[Any]) -> bool:
             members = column_type.enum_class
             return value in column_type.enums if members is None else isinstance(value, members)
         case String():
-            return isinstance(value, str) and _is_storable(value)
+            return isinstance(value, str) and is_storable(value)
     return True
 
 
@@ -37,12 +39,3 @@ def _is_uuid(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_storable(text: str) -> bool:
-    """Return whether PostgreSQL can store the text: it has neither NUL nor half a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\x00" not in text

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import JSON, Numeric, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from chassis.persistence.keys import uuid7
 from chassis.persistence.repository import Repository
 from chassis.tests.persistence.samples import Sample
 
@@ -73,6 +74,14 @@ class DrawnKey(Sample):
     name: Mapped[str]
 
 
+class MadeKey(Sample):
+    """The service makes its keys."""
+
+    __tablename__ = "sample_made_keys"
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    name: Mapped[str]
+
+
 class TextKey(Sample):
     __tablename__ = "sample_text_keys"
     code: Mapped[str] = mapped_column(String(20), primary_key=True)
@@ -81,6 +90,10 @@ class TextKey(Sample):
 
 class DrawnKeyRepository(Repository):
     base_class = DrawnKey
+
+
+class MadeKeyRepository(Repository):
+    base_class = MadeKey
 
 
 class TextKeyRepository(Repository):

@@ -17,6 +17,7 @@ from chassis.tests.persistence.books import (
     BookRepository,
     DrawnKey,
     DrawnKeyRepository,
+    MadeKeyRepository,
     State,
     TextKeyRepository,
 )
@@ -159,6 +160,19 @@ async def test_keys_that_the_database_makes_keep_the_order(
         assert [row.name for row in created] == names
         numbers_of_statements.append(len(statements))
     assert numbers_of_statements[0] == numbers_of_statements[1]
+
+
+async def test_keys_that_the_service_makes_take_one_statement(
+    stored_books: BookRepository, statements: list[str]
+) -> None:
+    database = stored_books.database
+
+    made = await MadeKeyRepository(database).create_many([{"name": str(number)} for number in range(50)])
+    named = await TextKeyRepository(database).create_many([{"code": str(number)} for number in reversed(range(50))])
+
+    assert [row.name for row in made] == [str(number) for number in range(50)]
+    assert [row.code for row in named] == [str(number) for number in reversed(range(50))]
+    assert statements == ["INSERT"] * 2
 
 
 async def test_keys_of_the_caller_go_before_those_of_the_database(stored_books: BookRepository) -> None:

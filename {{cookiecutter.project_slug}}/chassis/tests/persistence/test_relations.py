@@ -319,3 +319,26 @@ async def test_locks_only_the_row_itself(novels: NovelRepository) -> None:
         (locked,) = await novels._list(statement, {"object_id": novel.id})
 
     assert locked == novel
+
+
+async def test_creates_many_pages_by_cursor_and_locks_by_a_constant_number_of_statements(
+    novels: NovelRepository, statements: list[str]
+) -> None:
+    numbers_of_statements = []
+    for rows in (2, 50):
+        statements.clear()
+        created = await novels.create_many([{"title": str(n), "writer_id": 2 - n % 2} for n in reversed(range(rows))])
+        page = await novels.get_all({"cursor": "", "sort": "-writer_id,title", "per_page": rows})
+        numbers_of_statements.append(len(statements))
+        assert [(novel.title, novel.writer.id) for novel in created] == [
+            (str(n), 2 - n % 2) for n in reversed(range(rows))
+        ]
+        assert page.items[0].writer.pen_name == "Ben"
+        await novels.delete_all({"writer_id__in": [1, 2]})
+    novel = await novels.create({"title": "Fog", "writer_id": 1})
+
+    async with novels.transaction():
+        locked = await novels.get(novel.id, for_update=True)
+
+    assert numbers_of_statements[0] == numbers_of_statements[1]
+    assert locked == novel
