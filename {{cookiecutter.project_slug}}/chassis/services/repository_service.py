@@ -1,5 +1,6 @@
 """The use cases that every entity has; a service adds its own rules."""
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic
 
@@ -24,8 +25,14 @@ class RepositoryService(Generic[Entity]):
     async def create(self, data: Params) -> Entity:
         return await self.repository.create(data)
 
+    async def create_many(self, rows: Sequence[Params]) -> list[Entity]:
+        return await self.repository.create_many(rows)
+
     async def update(self, object_id: Key, data: Params) -> Entity:
         return await self.repository.update(object_id, data)
+
+    async def update_all(self, query_params: Params, data: Params) -> int:
+        return await self.repository.update_all(query_params, data)
 
     async def delete(self, object_id: Key) -> None:
         await self.repository.delete(object_id)
@@ -33,8 +40,8 @@ class RepositoryService(Generic[Entity]):
     async def delete_all(self, query_params: Params = NO_PARAMS) -> int:
         return await self.repository.delete_all(query_params)
 
-    async def get(self, object_id: Key) -> Entity:
-        return await self.repository.get(object_id)
+    async def get(self, object_id: Key, *, for_update: bool = False) -> Entity:
+        return await self.repository.get(object_id, for_update=for_update)
 
     async def find(self, query_params: Params = NO_PARAMS) -> Entity:
         return await self.repository.find(query_params)

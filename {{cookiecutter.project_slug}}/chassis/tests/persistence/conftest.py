@@ -4,7 +4,10 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
+from chassis.dev.testing.fake_repository import FakeRepository
+from chassis.domain.ports import RepositoryPort
 from chassis.persistence.database import Database
+from chassis.tests.persistence.books import DEFAULTS, Book, BookRepository
 from chassis.tests.persistence.samples import PetRepository, Sample, UserRepository
 
 
@@ -54,3 +57,17 @@ async def _statements(database: Database) -> AsyncIterator[list[str]]:
 
 def _first_word(statement: str) -> str:
     return statement.split()[0].rstrip(";")
+
+
+@pytest.fixture(name="stored_books")
+def _stored_books(database: Database, users: UserRepository) -> BookRepository:
+    return BookRepository(database)
+
+
+@pytest.fixture(name="books", params=["PostgreSQL", "memory"])
+def _books(request: pytest.FixtureRequest) -> RepositoryPort[Book]:
+    """The same repository twice: what a service can rely on in a test is what it gets from the database."""
+    if request.param == "memory":
+        return FakeRepository(Book, **DEFAULTS)
+    repository: BookRepository = request.getfixturevalue("stored_books")
+    return repository

@@ -91,6 +91,14 @@ class OrderEntityRepository(OrderRepository):
     entity_class = OrderEntity
 
 
+class LookupRepository(Repository):
+    base_class = Order
+
+
+class LookupEntityRepository(LookupRepository):
+    entity_class = OrderEntity
+
+
 @pytest.fixture(name="orders", params=[OrderRepository, OrderEntityRepository])
 def _orders(request: pytest.FixtureRequest, users: UserRepository) -> Repository:
     """Once with models, and once with entities."""
@@ -110,6 +118,37 @@ async def test_creates_updates_filters_and_deletes_by_the_names_of_attributes(or
     assert await orders.delete_all({"name": "c"}) == 1
     with pytest.raises(NotFoundError):
         await orders.get(order.id)
+
+
+@pytest.mark.parametrize("repository", [LookupRepository, LookupEntityRepository])
+async def test_lookups_and_sorting_know_every_kind_of_attribute(
+    users: UserRepository, repository: type[Repository]
+) -> None:
+    orders = repository(users.database)
+    first, second, third = await orders.create_many([{"name": name} for name in "abc"])
+    async with users.database.session() as session:
+        await session.execute(insert(OrderLine), [{"order_id": second.id}])
+
+    for name, value in (("name", "b"), ("title", "b"), ("loud_name", "B"), ("greeting", "Hello b"), ("line_count", 1)):
+        assert (await orders.find({name: value})).id == second.id
+        assert await orders.count({f"{name}__gte": value}) == (1 if name == "line_count" else 2)
+        assert await orders.update_all({name: value}, {"notes": name}) == 1
+        assert (await orders.get(second.id)).notes == name
+        for sort in (name, f"-{name}"):
+            page = await orders.get_all({"sort": sort, "cursor": "", "per_page": 1})
+            after = await orders.get_all({"sort": sort, "cursor": page.next_cursor, "per_page": 1})
+            assert after.items[0].name == {"line_count": "c", "-line_count": "a"}.get(sort, "b")
+    assert await orders.count({"size": None}) == 3
+    assert await orders.delete_all({"line_count": 0, "greeting__startswith": "Hello a"}) == 1
+    for name in ("lines", "order_name"):
+        with pytest.raises(TypeError, match=name):
+            await orders.count({name: 1})
+        with pytest.raises(TypeError, match=name):
+            await orders.get_all({"sort": name})
+    with pytest.raises(TypeError, match="size"):
+        await orders.get_all({"sort": "size"})
+    assert [order.id for order in (await orders.get_all()).items] == [second.id, third.id]
+    assert first.id < second.id
 
 
 async def test_reads_every_kind_of_attribute(orders: Repository, users: UserRepository) -> None:

@@ -1,0 +1,175 @@
+"""Keyset paging: a page starts after the last row of the page before, wherever that row is now or was."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, select, tuple_, union_all
+from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.types import TypeDecorator
+
+from chassis.domain.cursor import cursor_scope, invalid_cursor, read_cursor, write_cursor
+from chassis.domain.lookups import is_storable
+from chassis.domain.pagination import PAGE_PARAMS, PageRequest
+from chassis.domain.ports import Key, Params
+from chassis.domain.sorting import SortField
+from chassis.persistence.database import Database
+from chassis.persistence.filters import (
+    MAX_BIGINT,
+    MIN_BIGINT,
+    Condition,
+    Filters,
+    bind,
+    compare,
+    declared_type,
+    is_null,
+    storage_type,
+)
+
+
+@dataclass(frozen=True)
+class SortColumn:
+    """An expression to sort by. PostgreSQL regards null as greater than anything else."""
+
+    expression: Any
+    descending: bool
+    nullable: bool
+
+    def order(self) -> ColumnElement[Any]:
+        order: ColumnElement[Any] = self.expression.desc() if self.descending else self.expression.asc()
+        if not self.nullable:
+            return order
+        return order.nulls_first() if self.descending else order.nulls_last()
+
+    def follows(self, value: object) -> list[Condition]:
+        """Return one condition for each range of an index whose rows follow all rows with this value."""
+        if value is None:
+            return [is_null(self.expression, null=False)] if self.descending else []
+        beyond = [compare(self.expression, "lt" if self.descending else "gt", value)]
+        return [*beyond, is_null(self.expression)] if self.nullable and not self.descending else beyond
+
+    def read(self, value: Any) -> Any:  # noqa: ANN401
+        """Return a value of a cursor in the type of the column.
+
+        Raises:
+            ValidationError: the column cannot have this value.
+        """
+        if value is None:
+            return None
+        enum_class = getattr(storage_type(self.expression), "enum_class", None)
+        if enum_class is not None and isinstance(value, str):
+            value = enum_class.__members__.get(value)
+        if not self._is_possible(value):
+            raise invalid_cursor()
+        return value
+
+    def _is_possible(self, value: object) -> bool:
+        if isinstance(value, int) and not MIN_BIGINT <= value <= MAX_BIGINT:
+            return False
+        if isinstance(value, str) and not is_storable(value):
+            return False
+        declared = declared_type(self.expression)
+        if isinstance(declared, TypeDecorator):
+            return True  # it returns values of any type
+        try:
+            return isinstance(value, declared.python_type)
+        except NotImplementedError:
+            return True
+
+
+class Keyset:
+    """The order of a list, and for any row of it the conditions of those that follow."""
+
+    def __init__(self, filters: Filters, fields: Sequence[SortField]) -> None:
+        self.fields = fields
+        self.columns = [
+            SortColumn(filters.expression(field.name), field.descending, filters.is_nullable(field.name))
+            for field in fields
+        ]
+
+    @property
+    def expressions(self) -> list[Any]:
+        return [column.expression for column in self.columns]
+
+    def order(self) -> list[ColumnElement[Any]]:
+        return [column.order() for column in self.columns]
+
+    def after(self, values: Sequence[object]) -> list[Condition]:
+        """Return conditions whose rows together are those that follow the row with these values.
+
+        Each is one range of an index on the columns: the rows that tie in all of them but the last, those that tie in
+        all but the last two, and so on. With OR instead, PostgreSQL would read all rows that tie, or all that follow.
+
+        Raises:
+            ValidationError: the values do not suit the columns.
+        """
+        values = [column.read(value) for column, value in zip(self.columns, values, strict=True)]
+        if self._compares_as_row():
+            bound = [bind(column.expression, value) for column, value in zip(self.columns, values, strict=True)]
+            row, start = tuple_(*self.expressions), tuple_(*bound)
+            return [row < start if self.columns[0].descending else row > start]
+        ties = [compare(column.expression, "eq", value) for column, value in zip(self.columns, values, strict=True)]
+        return [
+            and_(*ties[:place], follows)
+            for place in reversed(range(len(ties)))
+            for follows in self.columns[place].follows(values[place])
+        ]
+
+    def _compares_as_row(self) -> bool:
+        directions = {column.descending for column in self.columns}
+        return len(directions) == 1 and not any(column.nullable for column in self.columns)
+
+
+class KeysetPages:
+    """Reads the keys of a page and writes the cursor of the next one, for one list with its order and filters."""
+
+    def __init__(self, keyset: Keyset, owner: str, query_params: Params) -> None:
+        filters = {name: query_params[name] for name in query_params if name not in PAGE_PARAMS}
+        self._keyset = keyset
+        self._scope = cursor_scope(owner, keyset.fields, filters)
+
+    async def read(
+        self, database: Database, matching: Select[Any], request: PageRequest
+    ) -> tuple[list[Key], str | None]:
+        """Return the keys and the cursor of the next page, which is None at the end.
+
+        Raises:
+            ValidationError: the cursor is not one of this list.
+        """
+        labelled = [each.label(f"sort_{place}") for place, each in enumerate(self._keyset.expressions)]
+        size = request.per_page + 1
+        page = matching.with_only_columns(*labelled).order_by(None).order_by(*self._keyset.order()).limit(size)
+        conditions = self._conditions(request.cursor)
+        statement = page.where(*conditions) if len(conditions) < 2 else self._merge(page, conditions, size)
+        rows = await self._fetch(database, statement)
+        found = rows[: request.per_page]
+        next_cursor = write_cursor(found[-1], self._scope) if len(rows) > len(found) else None
+        return [row[-1] for row in found], next_cursor
+
+    def _conditions(self, cursor: object) -> list[Condition]:
+        """Return no condition for the first page."""
+        if cursor == "":
+            return []
+        return self._keyset.after(read_cursor(cursor, self._scope, len(self._keyset.columns)))
+
+    def _merge(self, page: Select[Any], conditions: Sequence[Condition], size: int) -> Select[Any]:
+        """Take from the first rows of each range those that come first."""
+        ranges = [select(page.where(condition).subquery()) for condition in conditions]
+        merged = union_all(*ranges).subquery()
+        order = [replace(column, expression=each) for column, each in zip(self._keyset.columns, merged.c, strict=True)]
+        return select(merged).order_by(*[column.order() for column in order]).limit(size)
+
+    async def _fetch(self, database: Database, statement: Select[Any]) -> Sequence[Any]:
+        try:
+            return await database.read(partial(_read_rows, statement))
+        except StatementError as error:
+            if isinstance(error, DBAPIError):
+                raise
+            raise invalid_cursor() from error  # a type of the service refused the value
+
+
+async def _read_rows(statement: Select[Any], session: AsyncSession) -> Sequence[Any]:
+    rows: Sequence[Any] = (await session.execute(statement)).all()
+    return rows
