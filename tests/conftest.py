@@ -15,8 +15,9 @@ from support.template import ROOT, Generate
 
 pytest_plugins = PLUGINS
 
-# A shell that starts the tests in the background lets them ignore SIGINT, and a child inherits what is ignored.
+# A shell that starts the tests in the background lets them ignore signals, and a child inherits what is ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -22,6 +22,7 @@ from chassis.config import PROJECT, ChassisConfig
 from chassis.dependency_container import ChassisContainer
 from chassis.discovery import import_modules_below
 from chassis.http.asgi import ASGIApplication, Middleware
+from chassis.http.body_sources import check_body_sources
 from chassis.http.injection import check_injections
 from chassis.http.matching import StrictRequestContext, StrictWebsocketContext
 from chassis.http.openapi import register_openapi
@@ -118,12 +119,14 @@ def register_views(app: ChassisApp, config: ChassisConfig, package: ModuleType) 
     """Register the blueprints of the chassis and those below `package`, inject into them, and document them.
 
     Raises:
-        ConfigurationError: a view cannot be injected, see `check_injections`.
+        ConfigurationError: a view cannot be injected, see `check_injections`, or its schema does not fit its body, see
+            `check_body_sources`.
     """
     app.views = [*CHASSIS_VIEWS, *import_modules_below(package.__name__, package.__path__)]
     for blueprint in find_blueprints(app.views):
         app.register_blueprint(blueprint)
     check_injections(app, app.views, app.container.providers)
+    check_body_sources(app)
     app.wire()
     info = Info(title=config.SERVICE_NAME, version=PROJECT["version"], description=PROJECT["description"])
     register_openapi(app, info=info, prefix=config.SERVICE_PREFIX, served=config.serves_docs)

@@ -8,7 +8,7 @@ from quart_cors import cors
 from chassis.http.asgi import Headers, Scope, get_header
 
 ANY_ORIGIN = "*"
-EXPOSED_HEADERS = ("ETag", "Retry-After", "X-Maintenance-Mode", "X-Request-ID")
+EXPOSED_HEADERS = ("ETag", "Link", "Retry-After", "X-Maintenance-Mode", "X-Request-ID")
 
 
 def register_cors(app: Quart, origins: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from chassis.domain.exceptions import ConfigurationError
 from chassis.domain.ports import Key
 from chassis.http.responses import create_empty_response, create_response
 from chassis.http.schemas.body import BodySchema
-from chassis.http.schemas.page import PageQuery, PageSchema
+from chassis.http.schemas.page import PageQuery, page_schema
 from chassis.services.repository_service import RepositoryService
 
 View = Callable[..., Any]
@@ -96,7 +96,7 @@ class _Views:
 
     def list(self, query: type[PageQuery]) -> View:
         @validate_querystring(query)
-        @document_response(PageSchema[self.schema])  # type: ignore[name-defined]
+        @document_response(page_schema(self.schema, itemized=False, by_cursor="cursor" in query.model_fields))
         async def list_all(query_args: PageQuery) -> ResponseReturnValue:
             return create_response(await self.entities.get_all(query_args.params()), self.schema)
 

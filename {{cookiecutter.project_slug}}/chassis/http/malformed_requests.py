@@ -8,6 +8,8 @@ from chassis.http.cors import CrossOriginHeaders
 from chassis.http.hosts import is_host
 from chassis.http.problems import PROBLEM_TYPE, problem_body
 
+MAX_PARAMETERS = 1000
+
 
 class MalformedRequestMiddleware:
     """Refuses malformed requests with 400.
@@ -41,6 +43,8 @@ class MalformedRequestMiddleware:
 def _find_mistake(scope: Scope) -> str | None:
     if not scope["path"].startswith("/"):
         return "The request has no path"
+    if scope.get("query_string", b"").count(b"&") >= MAX_PARAMETERS:  # parsing more of them takes too long
+        return f"The query string has more than {MAX_PARAMETERS} parameters"
     names = set()
     hosts = []
     for name, value in scope["headers"]:

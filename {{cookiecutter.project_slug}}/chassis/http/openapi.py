@@ -11,17 +11,18 @@ from quart import Quart, has_request_context, request
 from quart_schema import HttpSecurityScheme, Info, QuartSchema, Server
 from quart_schema.openapi import OpenAPIProvider
 from quart_schema.validation import DataSource
-from werkzeug.routing import BaseConverter, IntegerConverter, Rule
+from werkzeug.routing import BaseConverter, Rule
 
 from chassis.http.docs_page import register_docs_page
+from chassis.http.path_parameters import describe_converter, document_path
 from chassis.http.problems import PROBLEM_TYPE
 from chassis.http.routing import is_maintenance_exempt
 from chassis.http.schemas.problem import ProblemSchema
+from chassis.http.schemas.query import MAX_VALUES, ONE_OF
 
 JSONObject = dict[str, Any]
 Model = Any  # anything that quart-schema accepts: a pydantic model, a dataclass, …
 PROBLEM = {"$ref": "#/components/responses/Problem"}
-MAX_ID = 2**63 - 1  # PostgreSQL has no larger integers
 
 
 def register_openapi(app: Quart, *, info: Info, prefix: str, served: bool) -> None:
@@ -61,6 +62,7 @@ class ServiceOpenAPIProvider(OpenAPIProvider):
 
     def build_paths(self, rule: Rule) -> tuple[JSONObject, JSONObject]:
         paths, components = super().build_paths(rule)
+        paths = {document_path(rule): operations for operations in paths.values()}
         exempt = is_maintenance_exempt(self.app, rule.endpoint)
         for operations in paths.values():
             for method, operation in operations.items():
@@ -70,12 +72,17 @@ class ServiceOpenAPIProvider(OpenAPIProvider):
         return paths, components
 
     def build_path_parameter(self, name: str, converter: BaseConverter) -> JSONObject:
-        parameter = super().build_path_parameter(name, converter)
-        if isinstance(converter, IntegerConverter):
-            lowest = -MAX_ID if converter.signed else 0
-            parameter["schema"]["minimum"] = lowest if converter.min is None else converter.min
-            parameter["schema"]["maximum"] = MAX_ID if converter.max is None else converter.max
-        return parameter
+        return {**super().build_path_parameter(name, converter), "schema": describe_converter(converter)}
+
+    def build_querystring_parameters(self, model: Model) -> tuple[list[JSONObject], JSONObject]:
+        parameters, components = super().build_querystring_parameters(model)
+        for parameter in parameters:
+            if parameter["name"].endswith(ONE_OF):
+                parameter |= {"style": "form", "explode": False}  # values with commas between them
+                parameter["schema"]["maxItems"] = MAX_VALUES
+            if parameter["name"] in _required_fields(model):
+                parameter["required"] = True
+        return parameters, components
 
     def build_request_body(self, model: Model, source: DataSource) -> tuple[JSONObject, JSONObject]:
         body, components = super().build_request_body(model, source)
@@ -85,6 +92,11 @@ class ServiceOpenAPIProvider(OpenAPIProvider):
         if model is ProblemSchema:
             return PROBLEM, {}
         return super().build_response_object(model, headers_model)
+
+
+def _required_fields(model: Model) -> set[str]:
+    fields = getattr(model, "model_fields", {})
+    return {field.alias or name for name, field in fields.items() if field.is_required()}
 
 
 def _error_statuses(method: str, operation: JSONObject, *, exempt: bool) -> Iterator[HTTPStatus]:

@@ -1,6 +1,7 @@
 """A JSON body is checked before a view sees it."""
 
 from collections.abc import Mapping
+from math import isinf
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -51,7 +52,7 @@ class JSONRequest(Request):
     def _parse(self, data: bytes, *, silent: bool) -> Any:  # noqa: ANN401 - any JSON value
         try:
             self.json_limits.check(data)
-            return self.json_module.loads(data.decode())
+            return self.json_module.loads(data.decode(), parse_constant=_refuse_constant, parse_float=_parse_number)
         except HTTPException:
             if silent:
                 return None
@@ -62,3 +63,17 @@ class JSONRequest(Request):
     def on_json_loading_failed(self, error: Exception) -> Any:  # noqa: ANN401 - Quart's signature
         msg = "The body is not valid JSON"
         raise BadRequest(msg) from error
+
+
+def _refuse_constant(name: str) -> float:
+    """Refuse NaN and Infinity, which Python reads although they are not JSON."""
+    msg = f"{name} is not JSON"
+    raise ValueError(msg)
+
+
+def _parse_number(text: str) -> float:
+    number = float(text)
+    if isinf(number):
+        msg = "The body has a number that is too large"
+        raise BadRequest(msg)
+    return number

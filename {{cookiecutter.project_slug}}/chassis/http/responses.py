@@ -10,6 +10,7 @@ from quart import Response, request
 
 from chassis.domain.exceptions import ValidationError
 from chassis.domain.pagination import DEFAULT_PER_PAGE, Page
+from chassis.http.next_link import next_link
 from chassis.http.problems import PROBLEM_TYPE, Reasons, problem_body
 from chassis.http.schemas.page import page_schema
 
@@ -29,11 +30,17 @@ def create_response(
 ) -> Response:
     """Return one object or a `Page` of objects as JSON, with the attributes that the schema names.
 
+    A page by cursor has a link to the next one: https://www.rfc-editor.org/rfc/rfc8288
+
     Raises:
         ValidationError: a page of several objects has more than `max_page_size` bytes, so a client has to ask for less.
     """
-    body = _dump_page(value, schema, max_page_size) if isinstance(value, Page) else _dump(value, schema)
-    return Response(body, status, headers, content_type="application/json")
+    if not isinstance(value, Page):
+        return Response(_dump(value, schema), status, headers, content_type="application/json")
+    response = Response(_dump_page(value, schema, max_page_size), status, headers, content_type="application/json")
+    if value.next_cursor is not None and request:
+        response.headers.add("Link", next_link(request.args, value.next_cursor, value.per_page))
+    return response
 
 
 def create_empty_response() -> Response:
@@ -56,10 +63,11 @@ def _dump(value: object, schema: type[BaseModel]) -> str:
 def _dump_page(page: Page[Any], schema: type[BaseModel], max_size: int) -> str:
     """Write the items piece by piece, and stop at the limit: what is refused is never in memory as a whole."""
     if len(page.items) <= PIECE:
-        body = _dump(page, page_schema(schema, itemized=page.itemized))
+        body = _dump(page, page_schema(schema, itemized=page.itemized, by_cursor=page.by_cursor))
         _require_size(len(body.encode()) if len(page.items) > 1 else 0, page, max_size)
         return body
-    frame = _dump(replace(page, items=[]), page_schema(schema, itemized=page.itemized))
+    whole = page_schema(schema, itemized=page.itemized, by_cursor=page.by_cursor)
+    frame = _dump(replace(page, items=[]), whole)
     pieces, size = [], len(frame)
     for piece in _dump_pieces(page.items, page_schema(schema, itemized=True)):
         pieces.append(piece)

@@ -1,85 +1,22 @@
-"""Schemathesis generates requests from the OpenAPI document for a real server; every answer must be documented.
+"""Schemathesis generates requests to all routes of the service; every answer must be documented.
 
 By default it generates a few requests, always the same ones. FUZZ_EXAMPLES sets their number for each operation
 (`make fuzz`).
 """
 
-import os
-import socket
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import ProxyHandler, build_opener
 
-import pytest
 from sqlalchemy import URL
 
-from chassis.config import ROOT
 from chassis.persistence.database import Database
+from chassis.tests.fuzzing import run_schemathesis, serve
 
-EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "")
 MAINTENANCE_PATH = "/v1/service-context"
-TOKEN = "a-token-of-this-test"
-START_TIMEOUT = 60.0  # seconds
 
 
-@pytest.fixture(name="url")
-def _url(database: Database, database_url: URL) -> Iterator[str]:
-    """The URL of a service that runs as in production, on an empty database; it must not log an error."""
-    uri = database_url.render_as_string(hide_password=False)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"127.0.0.1:{server.getsockname()[1]}"
-    settings = {"APP_ENV": "production", "API_DOCS": "true", "LOG_FORMAT": "json", "MAINTENANCE_TOKEN": TOKEN}
-    settings |= {"SERVICE_PREFIX": "/", "SHUTDOWN_DRAIN_SECONDS": "0", "DATABASE_CONNECT_TIMEOUT": "30"}
-    command = [sys.executable, "-m", "hypercorn", "asgi:app", "--config", "hypercorn.toml", "--bind", address]
-    with tempfile.TemporaryFile() as log:
-        environment = {**os.environ, **settings, "SQLALCHEMY_DATABASE_URI": uri}
-        with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=log) as process:
-            try:
-                _wait_until_ready(f"http://{address}/health/ready", process)
-                yield f"http://{address}"
-            finally:
-                process.terminate()
-        log.seek(0)
-        errors = [line for line in log.read().decode().splitlines() if '"level": "error"' in line]
-
-    assert errors == []
-
-
-def test_documents_every_answer(url: str, tmp_path: Path) -> None:
+def test_documents_every_answer(database: Database, database_url: URL, tmp_path: Path) -> None:
     """The maintenance window comes last, because every other path answers 503 while it is active."""
-    settings = {"MAINTENANCE_TOKEN": TOKEN, "NO_PROXY": "127.0.0.1", "HYPOTHESIS_STORAGE_DIRECTORY": str(tmp_path)}
-    example_options = (
-        ("--max-examples", EXAMPLES) if EXAMPLES else ("--max-examples", "3", "--generation-deterministic")
-    )
-    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--no-color", *example_options]
-
-    for selection in ("--exclude-path", "--include-path"):
-        result = subprocess.run(
-            [*command, selection, MAINTENANCE_PATH],
-            cwd=ROOT,
-            env={**os.environ, **settings},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-        assert result.returncode == 0, result.stdout + result.stderr
-
-
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    opener = build_opener(ProxyHandler({}))
-    deadline = time.monotonic() + START_TIMEOUT
-    while True:
-        try:
-            opener.open(url, timeout=START_TIMEOUT).close()
-        except (URLError, ConnectionError):
-            if time.monotonic() > deadline or process.poll() is not None:
-                raise
-            time.sleep(0.05)
-        else:
-            return
+    del database  # it is empty
+    with serve("asgi:app", database_url) as url:
+        for selection in ("--exclude-path", "--include-path"):
+            run_schemathesis(url, tmp_path, selection, MAINTENANCE_PATH)

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pytest
 from alembic import command
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from chassis.app import ChassisApp
 from chassis.dev.testing.databases import PATIENT, choose_kind, provide_database
@@ -20,6 +20,11 @@ from chassis.persistence import readiness
 from chassis.persistence.database import Database
 from chassis.persistence.migrations import alembic_config
 from chassis.persistence.model import ModelExtension
+
+_RESTART_IDENTITIES = text(
+    "SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false)"
+    " FROM pg_sequences WHERE last_value IS NOT NULL"
+)
 
 
 class DatabaseReport:
@@ -61,12 +66,17 @@ async def migrated_database() -> AsyncIterator[Database]:
 
 
 async def empty_tables(database: Database) -> None:
-    """Delete the rows of all tables that have a model, except those that autogenerate ignores: they may be views."""
+    """Delete the rows of all tables that have a model, except those that autogenerate ignores: they may be views.
+
+    Identities start again, so that a test that is repeated sends the same ids.
+    """
     started = time.perf_counter()
     async with database.engine.connect() as connection:
         for table in reversed(ModelExtension.metadata.sorted_tables):
             if table.info.get("autogenerate", True):
                 await connection.execute(table.delete())
+        if connection.dialect.name == "postgresql":
+            await connection.execute(_RESTART_IDENTITIES)
     DatabaseReport.milliseconds.append((time.perf_counter() - started) * 1000)
 
 

@@ -1,52 +1,23 @@
-"""Request bodies are strict: no unknown field, no value of another type, no empty body."""
+"""Request bodies are strict: no unknown field, no value of another type, no empty body.
 
-import decimal
-from collections.abc import Callable
-from datetime import UTC, date, datetime
-from typing import Annotated, Any
+A body is validated as JSON, so an enum, a UUID, a date or a set is what JSON can send for it.
+"""
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from typing import Any, Self
 
-JSONValue = Any  # whatever a client sends
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from chassis.http.schemas.decimals import Decimal as Decimal
+from chassis.http.schemas.json_validator import JSONValidator
+from chassis.http.schemas.types import MAX_TEXT_LENGTH as MAX_TEXT_LENGTH
+from chassis.http.schemas.types import Date as Date
+from chassis.http.schemas.types import JSONValue
+from chassis.http.schemas.types import Moment as Moment
+from chassis.http.schemas.types import Text as Text
+from chassis.http.schemas.types import VisibleText as VisibleText
+
 JSONSchema = dict[str, Any]
-MAX_TEXT_LENGTH = 10_000  # characters
 MAX_FIELDS = 1000  # reporting each of more unknown fields would take seconds
-
-
-def _require_text(expected: str) -> Callable[[JSONValue], JSONValue]:
-    """Refuse a number for a type that JSON writes as text; pydantic would read it as seconds since 1970."""
-
-    def require_text(value: JSONValue) -> JSONValue:
-        if value is not None and not isinstance(value, str):
-            msg = f"must be {expected}"
-            raise ValueError(msg)
-        return value
-
-    return require_text
-
-
-def _require_moment_in_utc(value: datetime) -> datetime:
-    try:
-        value.astimezone(UTC)
-    except OverflowError:
-        msg = "must be in the years 1 to 9999, in UTC"
-        raise ValueError(msg) from None
-    return value
-
-
-# PostgreSQL stores any character except NUL. Every text has a length, because a page holds up to a hundred of them;
-# `Annotated[Text, Field(max_length=50_000)]` has another one.
-Text = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=MAX_TEXT_LENGTH)]
-# For OpenAPI only: the rule itself belongs to the domain, which refuses a blank text.
-VisibleText = Annotated[Text, Field(json_schema_extra={"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"})]
-Decimal = Annotated[decimal.Decimal, Field(strict=False)]
-Date = Annotated[date, Field(strict=False), BeforeValidator(_require_text("a date such as 2026-01-31"))]
-Moment = Annotated[
-    AwareDatetime,
-    Field(strict=False),
-    BeforeValidator(_require_text("a time with an offset, such as 2026-01-31T22:00:00Z")),
-    AfterValidator(_require_moment_in_utc),
-]
 
 
 def unset() -> Any:  # noqa: ANN401 - the default of a field of any type
@@ -61,25 +32,37 @@ def _describe(schema: JSONSchema) -> None:
         field.pop("default", None)
 
 
-class BodySchema(BaseModel):
-    """The base of schemas for request bodies."""
+def _require_object(data: JSONValue) -> None:
+    if not data and (data is None or isinstance(data, dict | list)):
+        msg = "No data provided"
+        raise ValueError(msg)
+    if not isinstance(data, dict):
+        msg = "The body must be a JSON object"
+        raise ValueError(msg)  # noqa: TRY004 - pydantic reports a ValueError
+    if len(data) > MAX_FIELDS:
+        msg = f"The body has more than {MAX_FIELDS} fields"
+        raise ValueError(msg)
 
-    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_describe)
+
+class BodySchema(BaseModel):
+    """The base of schemas for JSON bodies."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, json_schema_extra=_describe)
 
     def sent_values(self) -> dict[str, Any]:
         """Return the fields that the client sent, without defaults for the others."""
         return self.model_dump(exclude_unset=True)
 
-    @model_validator(mode="before")
     @classmethod
-    def _require_data(cls, data: JSONValue) -> JSONValue:
-        if not data and (data is None or isinstance(data, dict | list)):
+    def __pydantic_on_complete__(cls) -> None:
+        """Validate what quart-schema has parsed as the JSON that it was; a body inside another one is JSON anyway."""
+        super().__pydantic_on_complete__()
+        validator: Any = JSONValidator(cls, _require_object)
+        cls.__pydantic_validator__ = validator
+
+    @model_validator(mode="after")
+    def _require_fields(self) -> Self:
+        if not self.model_fields_set:
             msg = "No data provided"
             raise ValueError(msg)
-        if not isinstance(data, dict):
-            msg = "The body must be a JSON object"
-            raise ValueError(msg)  # noqa: TRY004 - pydantic reports a ValueError
-        if len(data) > MAX_FIELDS:
-            msg = f"The body has more than {MAX_FIELDS} fields"
-            raise ValueError(msg)
-        return data
+        return self

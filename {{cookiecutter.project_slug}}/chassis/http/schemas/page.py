@@ -7,6 +7,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from chassis.domain.pagination import DEFAULT_PER_PAGE, MAX_PER_PAGE, PageRequest
+from chassis.http.schemas.query import QuerySchema
 
 Item = TypeVar("Item", bound=BaseModel)
 
@@ -26,8 +27,25 @@ class ItemsSchema(BaseModel, Generic[Item]):
     items: list[Item]
 
 
+def _describe_both_pages(schema: dict[str, Any]) -> None:
+    schema["required"] = ["items"]
+    schema["properties"] |= {"total": {"type": "integer"}, "page": {"type": "integer"}}
+
+
+class CursorPageSchema(BaseModel, Generic[Item]):
+    """A page by cursor, whose `next_cursor` is null if it is the last one; without `cursor`, it is as `PageSchema`."""
+
+    model_config = ConfigDict(json_schema_extra=_describe_both_pages)
+
+    items: list[Item]
+    per_page: int
+    next_cursor: str | None
+
+
 @cache
-def page_schema(item: type[BaseModel], *, itemized: bool) -> type[BaseModel]:
+def page_schema(item: type[BaseModel], *, itemized: bool, by_cursor: bool = False) -> type[BaseModel]:
+    if by_cursor:
+        return CursorPageSchema[item]  # type: ignore[valid-type]
     return ItemsSchema[item] if itemized else PageSchema[item]  # type: ignore[valid-type]
 
 
@@ -35,7 +53,7 @@ def _or_text(**schema: object) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [schema, {"type": "string"}]})
 
 
-class PageQuery(BaseModel):
+class PageQuery(QuerySchema):
     """The query parameters of a list: inherit it and add a field with a default of None for each filter.
 
     Paging is read leniently, see `PageRequest`; filters are validated, and unknown parameters are ignored.
@@ -57,7 +75,3 @@ class PageQuery(BaseModel):
     def _read_paging(cls, query_string: Mapping[str, Any]) -> Mapping[str, Any]:
         request = PageRequest.from_params(query_string)
         return {**query_string, "page": request.page, "per_page": request.per_page, "itemized": request.itemized}
-
-    def params(self) -> dict[str, Any]:
-        """Return the values for `get_all`; filters that were not sent are left out."""
-        return self.model_dump(exclude_none=True)

@@ -15,7 +15,7 @@ def test_finds_the_blueprints_of_a_package_at_any_depth() -> None:
 
     names = [blueprint.import_name.removeprefix(controllers.__name__) for blueprint in find_blueprints(modules)]
 
-    assert names == [".catalog.items", ".echo", ".window"]
+    assert names == [".catalog.books", ".catalog.items", ".echo", ".window"]
 
 
 def test_finds_a_blueprint_once_that_another_module_imports() -> None:

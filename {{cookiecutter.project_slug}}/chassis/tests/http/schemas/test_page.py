@@ -5,7 +5,7 @@ from pydantic import BaseModel, ValidationError
 from quart.typing import TestClientProtocol as Client
 
 from chassis.domain.pagination import Page
-from chassis.http.schemas.page import PageQuery, PageSchema, page_schema
+from chassis.http.schemas.page import CursorPageSchema, PageQuery, PageSchema, page_schema
 from chassis.tests.sample.controllers.catalog.items import ItemQuery
 
 DEFAULTS = {"page": 1, "per_page": 10, "itemized": False}
@@ -75,3 +75,28 @@ def test_leaves_the_numbers_out_of_an_itemized_page(itemized: bool, members: lis
     assert list(body) == members
     assert body["items"] == [{"name": "a"}]
     assert PageSchema[ItemSchema].model_json_schema()["required"] == ["items"]
+
+
+def test_writes_a_page_by_cursor_without_a_count() -> None:
+    class ItemSchema(BaseModel):
+        name: str
+
+    page = Page(items=[{"name": "a"}], total=None, page=1, per_page=10, by_cursor=True, next_cursor="abc")
+    schema = page_schema(ItemSchema, itemized=False, by_cursor=True)
+
+    body = schema.model_validate(page, from_attributes=True).model_dump()
+
+    assert body == {"items": [{"name": "a"}], "per_page": 10, "next_cursor": "abc"}
+    described = CursorPageSchema[ItemSchema].model_json_schema()
+    assert described["properties"].keys() == {"items", "per_page", "next_cursor", "total", "page"}
+    assert described["required"] == ["items"]
+
+
+async def test_writes_the_page_that_the_request_asks_for(client: Client) -> None:
+    by_cursor = await client.get("/catalog/books?cursor=&per_page=5")
+    by_number = await client.get("/catalog/books")
+    itemized = await client.get("/catalog/books?itemized=true")
+
+    bodies = [await response.get_json() for response in (by_cursor, by_number, itemized)]
+    assert [list(body)[1:] for body in bodies] == [["per_page", "next_cursor"], ["total", "page", "per_page"], []]
+    assert (bodies[0]["per_page"], bodies[0]["next_cursor"], by_cursor.headers.get("Link")) == (5, None, None)
