@@ -138,12 +138,20 @@ class Repository(RepositoryPort[Entity]):
         Raises:
             RuntimeError: `for_update` outside of a transaction, where the lock would be released at once.
         """
+        self._require_possible(object_id)
         statement = self._get
         if for_update:
             self._require_transaction()
-            statement = statement.with_for_update(of=self.base_class)
-        self._require_possible(object_id)
+            if self._mapping.needs_select:
+                await self._lock(object_id)
+            else:
+                statement = statement.with_for_update(of=self.base_class)
         return self._first(await self._list(statement, {"object_id": object_id}))
+
+    async def _lock(self, object_id: Key) -> None:
+        """Lock the row before it is read: a statement that waits for a lock joins rows as they were before."""
+        lock = select(self._key).where(self._has_key(object_id)).with_for_update(of=self.base_class)
+        await self.database.read(lambda session: session.execute(lock))
 
     async def find(self, query_params: Params = NO_PARAMS) -> Entity:
         """Return the first match in the order of `sort`, or else of ids."""

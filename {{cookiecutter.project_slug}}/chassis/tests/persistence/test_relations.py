@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 from sqlalchemy import Column, ForeignKey, String, Table, event, insert
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship, synonym
 from chassis.domain.exceptions import ConflictError, NotFoundError, ValidationError
 from chassis.persistence.repository import Repository
 from chassis.tests.persistence.samples import Sample, UserRepository
+from chassis.tests.persistence.test_locks import wait_for_a_blocked_statement
 
 novel_genres = Table(
     "sample_novel_genres",
@@ -311,14 +312,22 @@ async def test_a_novel_with_chapters_is_referred_to_by_them(novels: NovelReposit
         await novels.delete(novel.id)
 
 
-async def test_locks_only_the_row_itself(novels: NovelRepository) -> None:
-    novel: Any = await novels.create({"title": "Fog", "writer_id": 1})
-    statement = novels._get.with_for_update(of=NovelModel)
+async def test_a_row_that_was_locked_holds_what_it_refers_to_now(novels: NovelRepository) -> None:
+    """A statement that waits for a lock would join the new row with the writer of before, and find none."""
+    novel = await novels.create({"title": "Fog", "writer_id": 1})
+
+    async def read_locked() -> Novel:
+        async with novels.transaction():
+            return await novels.get(novel.id, for_update=True)
 
     async with novels.transaction():
-        (locked,) = await novels._list(statement, {"object_id": novel.id})
+        await novels.get(novel.id, for_update=True)
+        with novels.database.outside_transaction():
+            other = asyncio.create_task(read_locked())
+            await wait_for_a_blocked_statement(novels.database)
+        await novels.update(novel.id, {"writer_id": 2})
 
-    assert locked == novel
+    assert (await other).writer.id == 2
 
 
 async def test_creates_many_pages_by_cursor_and_locks_by_a_constant_number_of_statements(
