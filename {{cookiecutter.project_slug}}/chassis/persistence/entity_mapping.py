@@ -10,6 +10,7 @@ from sqlalchemy.sql.base import ExecutableOption
 
 from chassis.domain.exceptions import ConfigurationError
 from chassis.persistence.entities import EntityFields
+from chassis.persistence.integer_ranges import IntegerRanges
 from chassis.persistence.loading import is_stored, loading_options, loads_more_than_a_row
 
 
@@ -25,6 +26,7 @@ class EntityMapping:
         self._mapper = self._find_mapper(base_class)
         self._model = self._mapper.class_.__name__
         self._stored = {attribute.key for attribute in self._mapper.column_attrs if is_stored(attribute)}
+        self._integer_ranges = IntegerRanges(self._mapper)
         self._check_hybrids()
         self.key = self._find_key()
         self.entity: EntityFields | None = None  # if it holds other entities, so that a row is not enough
@@ -49,12 +51,14 @@ class EntityMapping:
 
         Raises:
             TypeError: a name is not that of a column.
+            ConflictError, ValidationError: see `IntegerRanges.check`.
         """
         synonyms = {name: synonym.name for name, synonym in self._mapper.synonyms.items()}
         columns = {synonyms.get(name, name): value for name, value in data.items()}
         if unknown := sorted(columns.keys() - self._stored):
             msg = f"{self._model} has no column {', '.join(unknown)}"
             raise TypeError(msg)
+        self._integer_ranges.check(columns)
         return columns
 
     def _find_mapper(self, base_class: type[Any] | None) -> Mapper[Any]:

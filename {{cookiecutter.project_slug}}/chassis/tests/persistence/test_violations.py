@@ -186,6 +186,17 @@ async def test_a_table_without_a_model_is_called_by_its_name(volumes: VolumeRepo
     assert await message_of(volumes.delete(volume.id)) == "It is still referred to by sample_paintings."
 
 
+@pytest.mark.parametrize("number", [2**31, 2**63 - 1, 2**63, -(2**31) - 1])
+async def test_an_integer_beyond_its_column_is_named(shelves: ShelfRepository, number: int) -> None:
+    shelf = await shelves.create({"number": 2**31 - 1})
+    beyond = {"number": "is out of the range that can be stored"}
+
+    assert await message_of(shelves.create({"parent_id": number})) == {"parent_id": "does not exist"}
+    assert await message_of(shelves.update(shelf.id, {"parent_id": number})) == {"parent_id": "does not exist"}
+    assert await message_of(shelves.create_many([{"number": number}]), ValidationError) == beyond
+    assert await message_of(shelves.update_all({"id": shelf.id}, {"number": number}), ValidationError) == beyond
+
+
 async def test_a_reference_within_a_table_is_decided_by_its_columns(shelves: ShelfRepository) -> None:
     shelf = await shelves.create({})
     child = await shelves.create({"number": 1, "parent_id": shelf.id})
