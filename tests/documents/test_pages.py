@@ -9,6 +9,7 @@ import pytest
 
 from support.pages import Block, Reader, blocks
 from support.postgres import Postgres
+from support.report import notes
 from support.service import Commands
 from support.template import ROOT, Generate
 
@@ -97,6 +98,20 @@ def test_the_page_of_the_chassis_works(generate: Generate, create_reader: Create
         reader.type("curl http://127.0.0.1:7000/status", '{"status":"ok"}')
 
     assert len({block.file for block in steps} - {None}) == 5
+
+
+@pytest.mark.parametrize(("entity", "without_resources"), [("author", 105), ("book", 175)])
+def test_a_repository_and_a_controller_are_short(entity: str, without_resources: int) -> None:
+    """Both were written by hand, with the same behaviour, before filters and `register_crud` existed."""
+    written = [
+        len(block.text.splitlines())
+        for block in blocks(DOCS / "resources.md")
+        if block.file and block.file.endswith((f"/{entity}_repository.py", f"controllers/{entity}.py"))
+    ]
+
+    assert len(written) == 2
+    assert sum(written) <= 0.6 * without_resources
+    notes.append(f"{entity}: {sum(written)} lines in repository and controller, {without_resources} before")
 
 
 def test_removes_the_example_before_a_deployment(generate: Generate, create_reader: CreateReader) -> None:

@@ -25,21 +25,22 @@ def register_crud(
     blueprint: Blueprint,
     name: str,
     *,
-    service: str,
     schema: type[BaseModel],
     create: type[BodySchema] | None = None,
     update: type[BodySchema] | None = None,
     query: type[PageQuery] | None = PageQuery,
     delete: bool = True,
+    service: str | None = None,
 ) -> None:
     """Register views that create, retrieve, list, update and delete entities below `/<name>`.
 
-    The views call the service that the container provides under the name `service`. Every entity is sent as `schema`,
-    whose field `id` has the type of the keys. There is no view for a body or a query that is None.
+    Every entity is sent as `schema`, whose field `id` has the type of the keys. There is no view for a body or a query
+    that is None. The views call the service that the container provides as `service`, by default `<name>_service`.
 
     Raises:
         ConfigurationError: `schema` has no `id`, or one that cannot be a part of a path.
     """
+    service = service or f"{name}_service"
     views = _Views(service, schema)
     collection, entity = f"/{name}", f"/{name}/<{_find_converter(schema)}:{name}_id>"
 

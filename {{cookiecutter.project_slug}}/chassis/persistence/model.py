@@ -59,7 +59,8 @@ class ModelExtension(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
     type_annotation_map: ClassVar = {
         datetime: UTCDateTime(),
-        enum.Enum: Enum(enum.Enum, native_enum=False),  # PostgreSQL's own enum types would survive a downgrade
+        # PostgreSQL's own enum types cannot lose a member, and would survive a downgrade.
+        enum.Enum: Enum(enum.Enum, native_enum=False, create_constraint=True),
     }
 
     def repr(self, **fields: object) -> str:

@@ -46,7 +46,7 @@ class AuthorQuery(PageQuery):
 def create_app(**models: Any) -> Quart:
     app, blueprint = Quart(__name__), Blueprint("author", __name__, url_prefix="/v1")
     app.request_class = JSONRequest
-    register_crud(blueprint, "author", service="author_service", **{"schema": AuthorSchema, **models})
+    register_crud(blueprint, "author", **{"schema": AuthorSchema, **models})
     app.register_blueprint(blueprint)
     service = RepositoryService(FakeRepository(Author))
     container = containers.DynamicContainer()
@@ -112,6 +112,13 @@ def test_names_a_provider_that_does_not_exist() -> None:
         ConfigurationError, match=r"test_crud\.\w+_author asks for 'author_service', which src/dependency_con"
     ):
         check_injections(app, [], {"another_service"})
+
+
+async def test_calls_the_service_of_another_name() -> None:
+    app = create_app(service="people")
+    app.container.people = app.container.author_service  # type: ignore[attr-defined]
+
+    assert (await app.test_client().get("/v1/author")).status_code == 200
 
 
 def test_requires_a_key_that_can_be_a_part_of_a_path() -> None:
