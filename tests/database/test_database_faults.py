@@ -431,6 +431,6 @@ def test_the_page_shows_the_default_timeouts_and_their_sum(project: Path) -> Non
 
 def read_table(heading: str) -> list[list[str]]:
     """The cells of the first table below the heading."""
-    section = PAGE.partition(f"## {heading}\n")[2].partition("\n## ")[0]
-    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
+    table = PAGE.partition(f"## {heading}\n")[2].partition("\n|")[2].partition("\n\n")[0]
+    rows = [line.strip("|").split("|") for line in table.splitlines()]
     return [[cell.strip() for cell in row] for row in rows[2:]]
