@@ -5,7 +5,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, select, tuple_, union_all
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Executable,
+    Select,
+    and_,
+    literal_column,
+    or_,
+    tuple_,
+    union_all,
+)
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import TypeDecorator
@@ -16,6 +26,7 @@ from chassis.domain.pagination import PAGE_PARAMS, PageRequest
 from chassis.domain.ports import Key, Params
 from chassis.domain.sorting import SortField
 from chassis.persistence.database import Database
+from chassis.persistence.dialects import is_postgresql
 from chassis.persistence.filters import (
     MAX_BIGINT,
     MIN_BIGINT,
@@ -27,6 +38,8 @@ from chassis.persistence.filters import (
     is_null,
     storage_type,
 )
+
+SORT_LABEL = "sort_"
 
 
 @dataclass(frozen=True)
@@ -138,12 +151,16 @@ class KeysetPages:
         Raises:
             ValidationError: the cursor is not one of this list.
         """
-        labelled = [each.label(f"sort_{place}") for place, each in enumerate(self._keyset.expressions)]
+        labelled = [each.label(f"{SORT_LABEL}{place}") for place, each in enumerate(self._keyset.expressions)]
         size = request.per_page + 1
         page = matching.with_only_columns(*labelled).order_by(None).order_by(*self._keyset.order()).limit(size)
         conditions = self._conditions(request.cursor)
-        statement = page.where(*conditions) if len(conditions) < 2 else self._merge(page, conditions, size)
-        rows = await self._fetch(database, statement)
+        if len(conditions) < 2:
+            rows = await self._fetch(database, page.where(*conditions))
+        elif is_postgresql(database.engine.url):
+            rows = await self._fetch(database, self._merge(page, conditions, size))
+        else:  # SQLite has no parentheses around a SELECT with a limit
+            rows = await self._fetch(database, page.where(or_(*conditions)))
         found = rows[: request.per_page]
         next_cursor = write_cursor(found[-1], self._scope) if len(rows) > len(found) else None
         return [row[-1] for row in found], next_cursor
@@ -154,14 +171,16 @@ class KeysetPages:
             return []
         return self._keyset.after(read_cursor(cursor, self._scope, len(self._keyset.columns)))
 
-    def _merge(self, page: Select[Any], conditions: Sequence[Condition], size: int) -> Select[Any]:
+    def _merge(self, page: Select[Any], conditions: Sequence[Condition], size: int) -> CompoundSelect[Any]:
         """Take from the first rows of each range those that come first."""
-        ranges = [select(page.where(condition).subquery()) for condition in conditions]
-        merged = union_all(*ranges).subquery()
-        order = [replace(column, expression=each) for column, each in zip(self._keyset.columns, merged.c, strict=True)]
-        return select(merged).order_by(*[column.order() for column in order]).limit(size)
+        order = [
+            replace(column, expression=literal_column(f"{SORT_LABEL}{place}"))
+            for place, column in enumerate(self._keyset.columns)
+        ]
+        ranges = [page.where(condition) for condition in conditions]
+        return union_all(*ranges).order_by(*[column.order() for column in order]).limit(size)
 
-    async def _fetch(self, database: Database, statement: Select[Any]) -> Sequence[Any]:
+    async def _fetch(self, database: Database, statement: Executable) -> Sequence[Any]:
         try:
             return await database.read(partial(_read_rows, statement))
         except StatementError as error:
@@ -170,6 +189,6 @@ class KeysetPages:
             raise invalid_cursor() from error  # a type of the service refused the value
 
 
-async def _read_rows(statement: Select[Any], session: AsyncSession) -> Sequence[Any]:
+async def _read_rows(statement: Executable, session: AsyncSession) -> Sequence[Any]:
     rows: Sequence[Any] = (await session.execute(statement)).all()
     return rows

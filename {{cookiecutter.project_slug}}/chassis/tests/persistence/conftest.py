@@ -56,7 +56,7 @@ async def _statements(database: Database) -> AsyncIterator[list[str]]:
 
 
 def _first_word(statement: str) -> str:
-    return statement.split()[0].rstrip(";")
+    return statement.split()[0].strip("(;")
 
 
 @pytest.fixture(name="stored_books")

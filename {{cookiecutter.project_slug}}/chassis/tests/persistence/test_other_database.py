@@ -54,6 +54,20 @@ async def test_a_transaction_is_kept_or_undone_as_a_whole(sqlite: Database) -> N
     assert [user.name for user in (await users.get_all()).items] == ["a"]
 
 
+async def test_writes_and_locks_many_rows_and_pages_through_them(sqlite: Database) -> None:
+    users = UserRepository(sqlite)
+    created = await users.create_many([{"name": name} for name in "bca"])
+    params = {"sort": "-name", "per_page": 2, "name__in": ["a", "b", "c"]}
+    first = await users.get_all({**params, "cursor": ""})
+    second = await users.get_all({**params, "cursor": first.next_cursor})
+    async with users.transaction():
+        locked = await users.get(created[0].id, for_update=True)
+
+    assert [user.name for user in created] == ["b", "c", "a"]
+    assert [user.name for user in first.items + second.items] == ["c", "b", "a"]
+    assert locked.name == "b"
+
+
 async def test_an_error_that_is_caught_inside_does_not_pass_for_a_commit(sqlite: Database) -> None:
     users = UserRepository(sqlite)
     with pytest.raises(FailedTransactionError):
