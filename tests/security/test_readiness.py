@@ -34,7 +34,7 @@ READY: Call = ("GET", "/health/ready", None)
 HANG: Call = ("GET", "/fault/hang", None)
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 HANGING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
-NAMES = "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'probed%' ORDER BY 1"
+PROBES = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'probed probe'"
 
 
 @dataclass(frozen=True)
@@ -164,10 +164,12 @@ def test_a_connection_that_is_half_open_is_replaced(scene: Scene) -> None:
 
 
 def test_the_probe_has_one_connection_with_a_name_of_its_own(scene: Scene) -> None:
+    started = scene.database.query("SELECT now()")
     with ThreadPoolExecutor(16) as pool:
         assert {answer.status for answer in pool.map(scene.ask, [READY] * 200)} == {200}
 
-    assert scene.database.query(NAMES).splitlines().count(f"{NAME} probe") == 1
+    # PostgreSQL has not noticed yet that the half-open connections of other tests are gone.
+    assert scene.database.query(f"{PROBES} AND state_change > '{started}'") == "1"
 
 
 def report(situation: str, answers: list[Answer]) -> None:

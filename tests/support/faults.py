@@ -141,10 +141,13 @@ class Proxy:
             self._listener = None
 
     async def _close_all(self) -> None:
-        tasks = list(self._links)
-        for task in tasks:
+        links = dict(self._links)
+        for task in links:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*links, return_exceptions=True)
+        for link in links.values():
+            link.writer.close()  # of a task that was cancelled before it began
+        await asyncio.sleep(0)  # in which the transports end
 
     def _handle_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = _Link(reader, writer, self._swallows_new)

@@ -361,8 +361,8 @@ async def test_another_instance_migrates_when_the_first_one_is_killed(url: URL, 
 
     write_revision(directory, "slow", ALTER, after="index")
     waiting = asyncio.create_task(upgrade(url, directory))
-    tried = f"{IS_MIGRATION} AND query ~ 'try_advisory' AND state ~ '^idle'"
-    await wait_until(url, f"SELECT count(*) = 1 FROM pg_stat_activity WHERE {tried}")
+    paused = "state = 'idle' AND query ~ '^ROLLBACK' AND state_change < now() - interval '0.1 s'"  # after it has tried
+    await wait_until(url, f"SELECT count(*) = 1 FROM pg_stat_activity WHERE {IS_MIGRATION} AND {paused}")
     process.send_signal(signal.SIGKILL)
     outcome = await waiting
     await process.wait()
