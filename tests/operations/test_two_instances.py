@@ -220,14 +220,15 @@ def restart_on_request(instances: Instances, port: int, folder: Path) -> int:
 
 
 def test_a_restart_without_preparation_fails_no_get_request(instances: Instances) -> None:
-    clients = Clients(instances.nginx, [("GET", None)])
+    clients, stopped = Clients(instances.nginx, [("GET", None)]), instances.both[0]
 
     with clients.run():
         wait_until(lambda: clients.statuses.total() > 100)
         code = instances.restart(instances.ports[0])
 
     assert code == 0
-    assert set(clients.statuses) == {("GET", 200)}
+    errors = [service.events(level="error") for service in (stopped, *instances.both)]
+    assert set(clients.statuses) == {("GET", 200)}, errors
 
 
 def test_systemd_accepts_the_unit(tmp_path: Path, commands: Commands) -> None:
