@@ -8,7 +8,7 @@ MAX_LENGTH = 255  # bytes, with the port
 MAX_PORT = 65535
 _LABEL = "[A-Za-z0-9_-]{1,63}"  # with underscores, because Docker Compose uses them in names of containers
 _NAME = rf"{_LABEL}(?:\.{_LABEL})*+\.?"
-_HOST = re.compile(rf"(?:{_NAME}|\[([0-9A-Fa-f:.]+)\])(?::([0-9]{{0,5}}))?")
+_HOST = re.compile(rf"(?:{_NAME}|\[([0-9A-Fa-f:.]+)\])" + r"(?::([0-9]{0,5}))?")
 
 
 def is_host(value: bytes) -> bool:

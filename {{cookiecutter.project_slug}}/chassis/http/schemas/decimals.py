@@ -51,10 +51,10 @@ def decimal_pattern(
     """
     whole, fraction = "[0-9]+", r"(\.[0-9]+)?"
     if decimal_places is not None:
-        fraction = rf"(\.[0-9]{{1,{decimal_places}}}0*)?" if decimal_places else r"(\.0+)?"
+        fraction = r"(\.[0-9]" + _up_to(decimal_places) + "0*)?" if decimal_places else r"(\.0+)?"
         if max_digits is not None:
             digits = max_digits - decimal_places
-            whole, fraction = (f"0*[0-9]{{1,{digits}}}", fraction) if digits > 0 else ("0+", fraction.rstrip("?"))
+            whole, fraction = ("0*[0-9]" + _up_to(digits), fraction) if digits > 0 else ("0+", fraction.rstrip("?"))
     if gt is not None and float(gt) == 0:
         return f"^(?=.*[1-9]){whole}{fraction}$"
     if ge is not None and float(ge) == 0:
@@ -67,3 +67,8 @@ def decimal_pattern(
 Decimal = Annotated[
     decimal.Decimal, BeforeValidator(_read), PlainSerializer(_write, return_type=str, when_used="json"), _TextSchema()
 ]
+
+
+def _up_to(number: int) -> str:
+    """Return the quantifier of a pattern for at least one and at most this number of repetitions."""
+    return "{1," + f"{number}" + "}"

@@ -86,7 +86,7 @@ def sort_pattern(names: Sequence[str]) -> str:
     """Return a pattern for one or several of the names, no name twice, or nothing."""
     once = "".join(f"(?!(.*,)?-?{name},(.*,)?-?{name}(,|$))" for name in names) if len(names) > 1 else ""
     name = f"-?({'|'.join(names)})"
-    more = f"(,{name}){{0,{len(names) - 1}}}" if len(names) > 1 else ""
+    more = f"(,{name})" + "{0," + f"{len(names) - 1}" + "}" if len(names) > 1 else ""
     return f"^{once}({name}{more})?$"
 
 
