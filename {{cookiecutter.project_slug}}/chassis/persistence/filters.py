@@ -10,10 +10,10 @@ from sqlalchemy.orm.interfaces import NotExtension
 from sqlalchemy.types import BigInteger, Float, Integer, NullType, TypeDecorator, TypeEngine
 
 from chassis.domain.lookups import TEXT_OPERATORS, Lookup, read_lookups
+from chassis.persistence.keys import MAX_INTEGER, MIN_INTEGER
 from chassis.persistence.loading import is_stored
 
 Condition = ColumnElement[bool]
-MIN_BIGINT, MAX_BIGINT = -(2**63), 2**63 - 1
 ESCAPE = "/"  # before wildcards in a pattern
 COMPARISONS: Mapping[str, Callable[[Any, Any], Condition]] = {
     "eq": lambda field, value: field == value,
@@ -153,7 +153,7 @@ def _is_one_of(field: Any, values: list[Any]) -> Condition:  # noqa: ANN401
 
 
 def _is_bigint(value: object) -> bool:
-    return not isinstance(value, int) or MIN_BIGINT <= value <= MAX_BIGINT
+    return not isinstance(value, int) or MIN_INTEGER <= value <= MAX_INTEGER
 
 
 def _compare_huge_number(field: Any, operator: str, value: Any) -> Condition:  # noqa: ANN401

@@ -28,8 +28,6 @@ from chassis.domain.sorting import SortField
 from chassis.persistence.database import Database
 from chassis.persistence.dialects import is_postgresql
 from chassis.persistence.filters import (
-    MAX_BIGINT,
-    MIN_BIGINT,
     Condition,
     Filters,
     bind,
@@ -38,6 +36,7 @@ from chassis.persistence.filters import (
     is_null,
     storage_type,
 )
+from chassis.persistence.keys import MAX_INTEGER, MIN_INTEGER
 
 SORT_LABEL = "sort_"
 
@@ -79,7 +78,7 @@ class SortColumn:
         return value
 
     def _is_possible(self, value: object) -> bool:
-        if isinstance(value, int) and not MIN_BIGINT <= value <= MAX_BIGINT:
+        if isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER:
             return False
         if isinstance(value, str) and not is_storable(value):
             return False
