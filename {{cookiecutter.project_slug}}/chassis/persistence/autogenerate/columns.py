@@ -1,7 +1,7 @@
 """Compare columns as PostgreSQL describes them."""
 
 import logging
-from typing import Any, cast
+from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import AlterColumnOp, ModifyTableOps
@@ -10,7 +10,7 @@ from alembic.util import PriorityDispatchResult
 from sqlalchemy import Column, Computed, DefaultClause, FetchedValue, Identity, Table
 
 from chassis.persistence.autogenerate.column_change import ColumnChange
-from chassis.persistence.autogenerate.impl import CatalogImpl
+from chassis.persistence.autogenerate.impl import CatalogImpl, find_pair
 from chassis.persistence.autogenerate.operations import SQLOp
 
 log = logging.getLogger("alembic.autogenerate.columns")
@@ -40,7 +40,7 @@ def compare_server_default(
         alteration.existing_server_default = database_column.server_default
     if _is_serial(column) or _is_unknown(column.server_default):
         return PriorityDispatchResult.CONTINUE
-    pair = cast("CatalogImpl", context.migration_context.impl).pair(column.table)
+    pair = find_pair(context, column.table)
     before, after = pair.database.columns[column.name], pair.model.columns[column.name]
     if before.is_plain and after.is_plain and before.default != after.default:
         log.info("Detected changed default of '%s.%s'", column.table.fullname, column.name)
@@ -59,7 +59,7 @@ def compare_nullable(
 ) -> PriorityDispatchResult:
     """Let Alembic compare no column that PostgreSQL finds equal, for instance one of a domain that is NOT NULL."""
     alteration.existing_nullable = database_column.nullable
-    pair = cast("CatalogImpl", context.migration_context.impl).pair(column.table)
+    pair = find_pair(context, column.table)
     if pair.database.columns[column.name].not_null == pair.model.columns[column.name].not_null:
         return PriorityDispatchResult.STOP
     return PriorityDispatchResult.CONTINUE
@@ -76,7 +76,7 @@ def compare_columns(
     """Add what changes identities and computed columns."""
     if database_table is None or table is None:
         return PriorityDispatchResult.CONTINUE
-    pair = cast("CatalogImpl", context.migration_context.impl).pair(table)
+    pair = find_pair(context, table)
     for column in table.columns:
         before, after = pair.database.columns.get(column.name), pair.model.columns.get(column.name)
         if not before or not after or _is_serial(column):

@@ -1,7 +1,6 @@
 """Compare the constraints of which Alembic sees no change: checks, exclusions and primary keys."""
 
 import logging
-from typing import cast
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import ModifyTableOps
@@ -9,7 +8,7 @@ from alembic.util import PriorityDispatchResult
 from sqlalchemy import Dialect, Table
 
 from chassis.persistence.autogenerate.catalog import ConstraintDescription
-from chassis.persistence.autogenerate.impl import CatalogImpl
+from chassis.persistence.autogenerate.impl import find_pair
 from chassis.persistence.autogenerate.operations import SQLOp
 
 KINDS = {"c": "check", "p": "primary key", "x": "exclusion"}
@@ -27,7 +26,7 @@ def compare_constraints(
 ) -> PriorityDispatchResult:
     if database_table is None or table is None:
         return PriorityDispatchResult.CONTINUE
-    pair = cast("CatalogImpl", context.migration_context.impl).pair(table)
+    pair = find_pair(context, table)
     for name in sorted({*pair.database.constraints, *pair.model.constraints}):
         before, after = pair.database.constraints.get(name), pair.model.constraints.get(name)
         if before != after and all(each is None or each.kind in KINDS for each in (before, after)):

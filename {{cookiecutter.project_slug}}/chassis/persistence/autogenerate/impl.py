@@ -3,6 +3,7 @@
 from functools import cached_property
 from typing import Any, cast
 
+from alembic.autogenerate.api import AutogenContext
 from alembic.ddl.impl import ComparisonResult
 from alembic.ddl.postgresql import PostgresqlImpl
 from sqlalchemy import (
@@ -98,3 +99,8 @@ def _compare(database: object, model: object) -> ComparisonResult:
     if database == model:
         return ComparisonResult.Equal()
     return ComparisonResult.Different(f"{database} to {model}")
+
+
+def find_pair(context: AutogenContext, table: Table) -> Pair:
+    """Return the table of the database and that of the model, as PostgreSQL describes them."""
+    return cast("CatalogImpl", context.migration_context.impl).pair(table)

@@ -13,7 +13,7 @@ from alembic.operations.ops import (
 )
 from sqlalchemy import Column, MetaData, Table
 
-from chassis.persistence.autogenerate.impl import CatalogImpl
+from chassis.persistence.autogenerate.impl import CatalogImpl, find_pair
 from chassis.persistence.autogenerate.operations import SQLOp
 from chassis.persistence.autogenerate.twins import applies
 
@@ -30,7 +30,7 @@ def _is_pointless(operation: MigrateOperation, context: AutogenContext) -> bool:
         return not applies(index, context.dialect)
     if isinstance(operation, CreateUniqueConstraintOp):
         constraint = operation.to_constraint()
-        pair = cast("CatalogImpl", context.migration_context.impl).pair(constraint.table)
+        pair = find_pair(context, constraint.table)
         return str(constraint.name) not in pair.model.constraints
     return False
 
