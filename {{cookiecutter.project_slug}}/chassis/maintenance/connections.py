@@ -1,4 +1,4 @@
-"""What is in flight, one by one: requests whose client may stall, and websockets that the service may close."""
+"""Connections in flight, one by one: requests whose client may stall, and websockets that the service may close."""
 
 import asyncio
 import time

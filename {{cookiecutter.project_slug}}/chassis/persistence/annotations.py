@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 @dataclass(frozen=True)
 class HeldType:
-    """What a field holds according to its annotation: `Author`, `Author | None` or `list[Author]`."""
+    """Describes what a field holds, according to its annotation: `Author`, `Author | None` or `list[Author]`."""
 
     entity_class: object
     is_list: bool

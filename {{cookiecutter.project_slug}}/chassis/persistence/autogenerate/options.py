@@ -1,4 +1,4 @@
-"""What `context.configure` has to know to compare models with a database, and to write revisions."""
+"""Options of `context.configure`, for comparing models with a database and for writing revisions."""
 
 from collections.abc import Mapping
 from functools import cached_property

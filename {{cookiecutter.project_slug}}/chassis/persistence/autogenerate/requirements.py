@@ -1,4 +1,4 @@
-"""What must exist before the first table: extensions, schemas, types and sequences. Alembic creates none of them."""
+"""Extensions, schemas, types and sequences come before the first table; Alembic creates none of them."""
 
 import re
 from collections.abc import Iterable, Iterator
