@@ -40,7 +40,8 @@ from chassis.persistence.dialects import is_postgresql, table_of_keys
 from chassis.persistence.entity_mapping import EntityMapping
 from chassis.persistence.filters import Condition, Filters
 from chassis.persistence.keys import is_possible_key
-from chassis.persistence.keyset import Keyset, KeysetPages
+from chassis.persistence.keyset import Keyset
+from chassis.persistence.keyset_pages import KeysetPages
 from chassis.persistence.loading import set_back_references
 
 Entity = TypeVar("Entity", default=Any)
