@@ -12,7 +12,7 @@ import click
 from quart import Quart, Request, Websocket
 from quart.ctx import RequestContext, WebsocketContext
 from quart.typing import ResponseTypes
-from quart_schema import Info
+from quart_schema import Contact, Info, License
 
 import chassis.http.health
 import chassis.maintenance.routes
@@ -31,7 +31,7 @@ from chassis.http.routing import find_blueprints, find_exempt_paths
 from chassis.http.trusted_hosts import TrustedHostsMiddleware
 from chassis.http.websockets import BoundedWebsocketConnection, TrackedWebsocket
 from chassis.maintenance.commands import register_maintenance_commands
-from chassis.maintenance.gate import MaintenanceGate
+from chassis.maintenance.gate import MaintenanceGate, MaintenanceProblemSchema
 from chassis.persistence.repository import Repository
 from chassis.runtime.garbage import frozen_objects
 from chassis.runtime.logging import configure_logging, create_access_log
@@ -128,8 +128,23 @@ def register_views(app: ChassisApp, config: ChassisConfig, package: ModuleType) 
     check_injections(app, app.views, app.container.providers)
     check_body_sources(app)
     app.wire()
-    info = Info(title=config.SERVICE_NAME, version=PROJECT["version"], description=PROJECT["description"])
-    register_openapi(app, info=info, prefix=config.SERVICE_PREFIX, served=config.serves_docs)
+    register_openapi(
+        app,
+        info=_info(config),
+        prefix=config.SERVICE_PREFIX,
+        served=config.serves_docs,
+        unavailable=[MaintenanceProblemSchema],
+    )
+
+
+def _info(config: ChassisConfig) -> Info:
+    return Info(
+        title=config.SERVICE_NAME,
+        version=PROJECT["version"],
+        description=PROJECT["description"],
+        contact=Contact(name=PROJECT["authors"][0]["name"]),
+        license=License(name=PROJECT["license"], identifier=PROJECT["license"]),
+    )
 
 
 def register_commands(app: ChassisApp, config: ChassisConfig, commands: Sequence[click.Command]) -> None:

@@ -33,6 +33,10 @@ class ServiceContextSchema(BaseModel):
     stale: bool
 
 
+class VersionHeaders(BaseModel):
+    version: str = Field(alias="ETag", description="The version of the window.")
+
+
 class ServiceContextUpdateSchema(BodySchema):
     """A field that is left out stays as it is; null clears it."""
 
@@ -53,7 +57,7 @@ async def check_access(access: InjectedAccess) -> None:
 
 @blueprint.get("/service-context")
 @maintenance_exempt
-@document_response(ServiceContextSchema)
+@document_response(ServiceContextSchema, headers_model_class=VersionHeaders)
 @inject
 async def retrieve_service_context(service: InjectedService) -> ResponseReturnValue:
     return _respond(await service.get())
@@ -63,7 +67,7 @@ async def retrieve_service_context(service: InjectedService) -> ResponseReturnVa
 @maintenance_exempt
 @security_scheme([{"maintenance": []}])
 @validate_request(ServiceContextUpdateSchema)
-@document_response(ServiceContextSchema)
+@document_response(ServiceContextSchema, headers_model_class=VersionHeaders)
 @document_response(ProblemSchema, HTTPStatus.TOO_MANY_REQUESTS)
 @document_response(ProblemSchema, HTTPStatus.SERVICE_UNAVAILABLE)
 @inject

@@ -7,15 +7,14 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from chassis.domain.pagination import DEFAULT_PER_PAGE, MAX_PER_PAGE, PageRequest
+from chassis.http.schemas.many import describe_without_null
 from chassis.http.schemas.query import QuerySchema
 
 Item = TypeVar("Item", bound=BaseModel)
 
 
 class PageSchema(BaseModel, Generic[Item]):
-    model_config = ConfigDict(
-        json_schema_extra={"required": ["items"], "description": "With `itemized` there are `items` and nothing else."}
-    )
+    """One page, and the number of all items."""
 
     items: list[Item]
     total: int
@@ -28,7 +27,7 @@ class ItemsSchema(BaseModel, Generic[Item]):
 
 
 def _describe_both_pages(schema: dict[str, Any]) -> None:
-    schema["required"] = ["items"]
+    schema["required"] = ["items", "per_page"]
     schema["properties"] |= {"total": {"type": "integer"}, "page": {"type": "integer"}}
 
 
@@ -49,26 +48,29 @@ def page_schema(item: type[BaseModel], *, itemized: bool, by_cursor: bool = Fals
     return ItemsSchema[item] if itemized else PageSchema[item]  # type: ignore[valid-type]
 
 
-def _or_text(**schema: object) -> WithJsonSchema:
-    return WithJsonSchema({"anyOf": [schema, {"type": "string"}]})
+def _leave_out_itemized(schema: dict[str, Any]) -> None:
+    describe_without_null(schema)
+    schema["properties"].pop("itemized")
 
 
 class PageQuery(QuerySchema):
     """The query parameters of a list: inherit it and add a field with a default of None for each filter.
 
     Paging is read leniently, see `PageRequest`; filters are validated, and unknown parameters are ignored.
+    `itemized=true`, which answers with `items` alone, is for clients of the Flask template: the document leaves it
+    out, because every page would have optional members in typed clients.
     """
 
-    page: Annotated[int, _or_text(type="integer", minimum=1)] = Field(
+    model_config = ConfigDict(json_schema_extra=_leave_out_itemized)
+
+    page: Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1})] = Field(
         default=1, description="Counts from 1; anything else counts as 1."
     )
-    per_page: Annotated[int, _or_text(type="integer", minimum=1, maximum=MAX_PER_PAGE)] = Field(
+    per_page: Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_PER_PAGE})] = Field(
         default=DEFAULT_PER_PAGE,
         description=f"At most {MAX_PER_PAGE}; anything that is not a positive number counts as the default.",
     )
-    itemized: Annotated[bool, _or_text(type="boolean")] = Field(
-        default=False, description="`true`: all items instead of a page, or 400 if there are too many."
-    )
+    itemized: bool = False
 
     @model_validator(mode="before")
     @classmethod

@@ -1,4 +1,8 @@
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
+
+
+class Reasons(RootModel[dict[str, str]]):
+    """Field → reason."""
 
 
 class ProblemSchema(BaseModel):
@@ -9,4 +13,4 @@ class ProblemSchema(BaseModel):
     status: int
     detail: str
     instance: str | None
-    error_message: str | dict[str, str]
+    error_message: str | Reasons

@@ -89,11 +89,11 @@ async def test_documents_every_view(client: Client) -> None:
 
     operations = {operation["operationId"] for path in paths.values() for operation in path.values()}
     assert operations == {
-        "post_create_author",
-        "get_list_author",
-        "get_retrieve_author",
-        "patch_update_author",
-        "delete_delete_author",
+        "create_author",
+        "list_author",
+        "retrieve_author",
+        "update_author",
+        "delete_author",
     }
     assert [parameter["name"] for parameter in paths["/v1/author/{author_id}"]["get"]["parameters"]] == ["author_id"]
 

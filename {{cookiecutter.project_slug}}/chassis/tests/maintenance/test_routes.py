@@ -105,7 +105,7 @@ async def test_names_the_field_that_is_wrong(client: Client, body: dict[str, Any
 async def test_documents_the_length_of_the_message(client: Client) -> None:
     document = await (await client.get("/openapi.json")).get_json()
 
-    body = document["paths"]["/v1/service-context"]["patch"]["requestBody"]["content"]["application/json"]["schema"]
+    body = document["components"]["schemas"]["ServiceContextUpdate"]
     assert body["properties"]["message"]["anyOf"][0]["maxLength"] == 500
 
 

@@ -67,7 +67,8 @@ async def test_documents_neither_null_nor_a_default_of_null(client: Client) -> N
     document = await (await client.get("/openapi.json")).get_json()
 
     operation = document["paths"]["/catalog/books/{book_id}/cover"]["post"]
-    schema = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
+    reference = operation["requestBody"]["content"]["multipart/form-data"]["schema"]["$ref"]
+    schema = document["components"]["schemas"][reference.rpartition("/")[2]]
     assert schema["properties"]["width"] == {"type": "integer", "minimum": 1, "title": "Width"}
     assert schema["properties"]["files"]["items"] == {"type": "string", "format": "binary"}
 
