@@ -1,4 +1,4 @@
-"""Removes the todo example if it is not wanted, writes `.env`, and prints the next commands.
+"""Removes the todo example if it is not wanted, writes `.env` and openapi.json, and prints the next commands.
 
 Runs in the folder of the new project. Standard library only, Python 3.8 or later: it runs in
 cookiecutter's interpreter.
@@ -9,6 +9,7 @@ import os
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any, Dict
 
 # No quotation mark in an answer can end this string, because the filter writes ' as \u0027.
 ANSWERS = r'''{{ cookiecutter | tojson }}'''  # fmt: skip
@@ -30,6 +31,25 @@ def remove_example(project: Path) -> None:
     kept = [line for line in lines if "todo" not in line.lower() and line != UNUSED_IMPORT]
     text = "\n".join(kept).rstrip() + "\n"
     write(container, text.replace("\n\n\nfrom", "\n\nfrom"))
+
+
+def write_document(project: Path, answers: Dict[str, Any]) -> None:
+    """Put the answers into openapi.json, which is not rendered: a quotation mark would end a text of JSON."""
+    file = project / "openapi.json"
+    document = json.loads(file.read_text(encoding="utf-8"))
+    licence = answers["license"] if answers["license"] != "Proprietary" else "LicenseRef-Proprietary"
+    document["info"].update(
+        title=answers["project_slug"],
+        description=answers["project_description"],
+        contact={"name": answers["author_name"]},
+        license={"name": licence, "identifier": licence},
+    )
+    if not answers["include_todo_example"]:
+        for part in (document["paths"], document["components"]["schemas"]):
+            for name in [name for name in part if "todo" in name.lower()]:
+                del part[name]
+        document["tags"] = [tag for tag in document["tags"] if tag["name"] != "todo"]
+    write(file, json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 def remove_caches(project: Path) -> None:
@@ -74,5 +94,6 @@ if __name__ == "__main__":
     remove_caches(here)
     if not answers["include_todo_example"]:
         remove_example(here)
+    write_document(here, answers)
     write_settings(here)
     print(next_commands(here, answers["service_prefix"]))

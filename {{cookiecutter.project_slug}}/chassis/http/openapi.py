@@ -18,7 +18,8 @@ from werkzeug.routing import BaseConverter, Rule
 
 from chassis.http.docs_page import register_docs_page
 from chassis.http.openapi_components import Components
-from chassis.http.openapi_responses import PROBLEM, error_statuses, problem_response, shared_responses
+from chassis.http.openapi_descriptions import describe_operation, describe_response, leave_out_null, list_tags
+from chassis.http.openapi_responses import PROBLEM, error_statuses, shared_responses
 from chassis.http.path_parameters import describe_converter, document_path
 from chassis.http.routing import is_maintenance_exempt
 from chassis.http.schemas.page import CursorPageSchema
@@ -78,8 +79,8 @@ class ServiceOpenAPIProvider(OpenAPIProvider):
         document["components"]["responses"] = shared_responses(self._components, self.unavailable)
         document, schemas = self._components.resolve(document)
         document["components"]["schemas"] = schemas
-        document["info"] = {name: _leave_out_null(value) for name, value in document["info"].items()}
-        document["tags"] = _list_tags(document)
+        document["info"] = {name: leave_out_null(value) for name, value in document["info"].items()}
+        document["tags"] = list_tags(document)
         if has_request_context():  # on the command line the server is the one that the settings name
             document["servers"] = [{"url": request.root_path or "/"}]
         return document
@@ -93,11 +94,11 @@ class ServiceOpenAPIProvider(OpenAPIProvider):
         (operations,) = paths.values()
         for method, operation in operations.items():
             operation["operationId"] = self._operation_id(rule, method if len(operations) > 1 else "")
-            _describe(operation)
+            describe_operation(operation)
             problems = {int(status): PROBLEM for status in error_statuses(method, operation, exempt=exempt)}
             responses = operation["responses"] or {int(HTTPStatus.NO_CONTENT): {"description": "Done."}}
             operation["responses"] = {
-                status: _describe_response(status, response) for status, response in (problems | responses).items()
+                status: describe_response(status, response) for status, response in (problems | responses).items()
             }
         return {document_path(rule): operations}, {}
 
@@ -147,36 +148,6 @@ class ServiceOpenAPIProvider(OpenAPIProvider):
         operation_id = next(each for each in operation_ids if each not in self._operation_ids)
         self._operation_ids.add(operation_id)
         return operation_id
-
-
-def _describe(operation: JSONObject) -> None:
-    """Take the sentences from the docstring of the view, or else its name; neither is empty."""
-    words = operation["operationId"].replace("_", " ").capitalize()
-    operation["summary"] = operation.get("summary", words).removesuffix(".")
-    operation["description"] = operation.get("description", "").strip() or f"{operation['summary']}."
-    operation["tags"] = sorted(operation.get("tags", []))
-
-
-def _describe_response(status: int, response: JSONObject) -> JSONObject:
-    if response == PROBLEM:
-        return problem_response(HTTPStatus(status))
-    if response.get("description") == "":
-        return {**response, "description": HTTPStatus(status).phrase}
-    return response
-
-
-def _leave_out_null(value: Any) -> Any:  # noqa: ANN401 - a text, or an object of quart-schema that it leaves as it is
-    return value.schema(camelize=True) if hasattr(value, "schema") else value
-
-
-def _list_tags(document: JSONObject) -> list[JSONObject]:
-    """Return the tags, each described by the operations that have it."""
-    summaries: dict[str, list[str]] = {}
-    for path in document["paths"].values():
-        for operation in path.values():
-            for tag in operation["tags"]:
-                summaries.setdefault(tag, []).append(operation["summary"])
-    return [{"name": tag, "description": "; ".join(summaries[tag])} for tag in sorted(summaries)]
 
 
 def _required_fields(model: Model) -> set[str]:
