@@ -45,6 +45,7 @@ OBSERVABILITY = { sed -n 's/^+ *"\(.*>=[^"]*\)".*/\1/p' docs/observability.md; e
 lock: .venv/installed ## requirements*.txt anew from pyproject.toml, for all platforms
 	$(COMPILE) pyproject.toml --output-file requirements.txt
 	$(COMPILE) pyproject.toml --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	$(COMPILE) --group clients --output-file tests/clients/requirements.txt
 	$(OBSERVABILITY) | $(COMPILE) - --constraint '{{cookiecutter.project_slug}}/requirements-dev.txt' \
 		--output-file tests/observability.txt
 

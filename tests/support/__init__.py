@@ -4,6 +4,7 @@ import pytest
 
 PLUGINS = (
     "support.browser",
+    "support.client_tools",
     "support.containers",
     "support.database_server",
     "support.entrances",

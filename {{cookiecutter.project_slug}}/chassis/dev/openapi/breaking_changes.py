@@ -19,12 +19,12 @@ def _find(old: JSONObject, new: JSONObject) -> Iterator[str]:
             name = f"{method.upper()} {path}"
             after = new["paths"].get(path, {}).get(method)
             if after is None:
-                yield f"{name}: is gone"
+                yield f"{name} is gone"
                 continue
             if before["operationId"] != after["operationId"]:
-                yield f"{name}: is called {after['operationId']} instead of {before['operationId']}"
+                yield f"{name} is called {after['operationId']} instead of {before['operationId']}"
             if after.get("security") and not before.get("security"):
-                yield f"{name}: needs credentials"
+                yield f"{name} needs credentials"
             yield from _find_in_parameters(Side(before, old), Side(after, new), name)
             yield from _find_in_body(Side(before, old), Side(after, new), name)
             yield from _find_in_responses(Side(before, old), Side(after, new), name)
@@ -35,11 +35,11 @@ def _find_in_parameters(old: Side, new: Side, name: str) -> Iterator[str]:
         {(each["in"], each["name"]): each for each in side.schema.get("parameters", [])} for side in (old, new)
     )
     for key, parameter in after.items():
-        where = f"{name}: {key[0]} parameter {key[1]}"
+        where = f"{name} {key[0]} parameter {key[1]}"
         if parameter.get("required") and not before.get(key, {}).get("required"):
             yield f"{where}: is required"
     for key, parameter in before.items():
-        where = f"{name}: {key[0]} parameter {key[1]}"
+        where = f"{name} {key[0]} parameter {key[1]}"
         if key not in after:
             yield f"{where}: is gone"
         else:
@@ -49,20 +49,18 @@ def _find_in_parameters(old: Side, new: Side, name: str) -> Iterator[str]:
 def _find_in_body(old: Side, new: Side, name: str) -> Iterator[str]:
     before, after = (side.schema.get("requestBody", {}) for side in (old, new))
     if after.get("required") and not before.get("required"):
-        yield f"{name}: a body is required"
+        yield f"{name} a body is required"
     for media, content in before.get("content", {}).items():
         if media not in after.get("content", {}):
-            yield f"{name}: does not take {media}"
+            yield f"{name} does not take {media}"
         else:
-            yield from find_losses(
-                old.at(content["schema"]), new.at(after["content"][media]["schema"]), f"{name}: body"
-            )
+            yield from find_losses(old.at(content["schema"]), new.at(after["content"][media]["schema"]), f"{name} body")
 
 
 def _find_in_responses(old: Side, new: Side, name: str) -> Iterator[str]:
     before, after = (side.schema["responses"] for side in (old, new))
     for status, response in before.items():
-        where = f"{name}: {status}"
+        where = f"{name} {status}"
         if status not in after:
             if status.startswith("2"):
                 yield f"{where}: is gone"

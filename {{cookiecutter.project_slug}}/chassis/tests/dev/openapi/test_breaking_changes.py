@@ -64,41 +64,41 @@ def get(document: JSONObject) -> JSONObject:
 
 
 BREAKING: dict[str, Change] = {
-    "GET /books: is gone": lambda it: it["paths"]["/books"].pop("get"),
-    "GET /books: is called find_books instead of list_books": lambda it: get(it).update(operationId="find_books"),
-    "GET /books: needs credentials": lambda it: get(it).update(security=[{"key": []}]),
-    "GET /books: query parameter limit: is gone": lambda it: get(it)["parameters"].clear(),
-    "GET /books: query parameter limit: is required": lambda it: get(it)["parameters"][0].update(required=True),
-    "GET /books: query parameter limit: maximum 50": lambda it: get(it)["parameters"][0]["schema"].update(maximum=50),
-    "GET /books: query parameter limit: integer does not fit string": lambda it: get(it)["parameters"][0].update(
+    "GET /books is gone": lambda it: it["paths"]["/books"].pop("get"),
+    "GET /books is called find_books instead of list_books": lambda it: get(it).update(operationId="find_books"),
+    "GET /books needs credentials": lambda it: get(it).update(security=[{"key": []}]),
+    "GET /books query parameter limit: is gone": lambda it: get(it)["parameters"].clear(),
+    "GET /books query parameter limit: is required": lambda it: get(it)["parameters"][0].update(required=True),
+    "GET /books query parameter limit: maximum 50": lambda it: get(it)["parameters"][0]["schema"].update(maximum=50),
+    "GET /books query parameter limit: integer does not fit string": lambda it: get(it)["parameters"][0].update(
         schema={"type": "string"}
     ),
-    "GET /books: query parameter shelf: is required": lambda it: get(it)["parameters"].append(
+    "GET /books query parameter shelf: is required": lambda it: get(it)["parameters"].append(
         {"in": "query", "name": "shelf", "schema": {}, "required": True}
     ),
-    "GET /books: 200: is gone": lambda it: get(it)["responses"].pop("200"),
-    "GET /books: 200: is not sent as application/json": lambda it: get(it)["responses"]["200"].update(content={}),
-    "POST /books: body.note: unknown": lambda it: body(it)["properties"].pop("note"),
-    "POST /books: body.note: may be missing, but is required": lambda it: body(it)["required"].append("note"),
-    "POST /books: body.note: null does not fit string": lambda it: body(it)["properties"].update(
+    "GET /books 200: is gone": lambda it: get(it)["responses"].pop("200"),
+    "GET /books 200: is not sent as application/json": lambda it: get(it)["responses"]["200"].update(content={}),
+    "POST /books body.note: unknown": lambda it: body(it)["properties"].pop("note"),
+    "POST /books body.note: may be missing, but is required": lambda it: body(it)["required"].append("note"),
+    "POST /books body.note: null does not fit string": lambda it: body(it)["properties"].update(
         note={"type": "string"}
     ),
-    "POST /books: body.title: maxLength 10": lambda it: body(it)["properties"]["title"].update(maxLength=10),
-    "POST /books: body.title: pattern ^a": lambda it: body(it)["properties"]["title"].update(pattern="^a"),
-    "POST /books: body.state: only ['draft'] fits": lambda it: body(it)["properties"]["state"]["enum"].pop(),
-    "POST /books: 201.title: may be missing, but is required": lambda it: book(it).update(
+    "POST /books body.title: maxLength 10": lambda it: body(it)["properties"]["title"].update(maxLength=10),
+    "POST /books body.title: pattern ^a": lambda it: body(it)["properties"]["title"].update(pattern="^a"),
+    "POST /books body.state: only ['draft'] fits": lambda it: body(it)["properties"]["state"]["enum"].pop(),
+    "POST /books 201.title: may be missing, but is required": lambda it: book(it).update(
         required=["id"], properties={name: each for name, each in BOOK["properties"].items() if name != "title"}
     ),
-    "POST /books: 201.note: is gone": lambda it: book(it)["properties"].pop("note"),
-    "POST /books: 201.id: number does not fit integer": lambda it: book(it)["properties"]["id"].update(type="number"),
-    "POST /books: 201.title: null does not fit string": lambda it: book(it)["properties"].update(title=NULLABLE),
-    "POST /books: 201.state: only ['draft', 'printed'] fits": lambda it: book(it)["properties"]["state"]["enum"].append(
+    "POST /books 201.note: is gone": lambda it: book(it)["properties"].pop("note"),
+    "POST /books 201.id: number does not fit integer": lambda it: book(it)["properties"]["id"].update(type="number"),
+    "POST /books 201.title: null does not fit string": lambda it: book(it)["properties"].update(title=NULLABLE),
+    "POST /books 201.state: only ['draft', 'printed'] fits": lambda it: book(it)["properties"]["state"]["enum"].append(
         "sold"
     ),
-    "POST /books: 201.tags[].name: integer does not fit string": lambda it: it["components"]["schemas"]["Tag"][
+    "POST /books 201.tags[].name: integer does not fit string": lambda it: it["components"]["schemas"]["Tag"][
         "properties"
     ]["name"].update(type="integer"),
-    "POST /books: does not take application/json": lambda it: it["paths"]["/books"]["post"]["requestBody"].update(
+    "POST /books does not take application/json": lambda it: it["paths"]["/books"]["post"]["requestBody"].update(
         content={}
     ),
 }
