@@ -18,11 +18,15 @@ HOOK = Path(__file__).parent / "hooks" / "pre_gen_project.py"
 
 
 class CheckedAnswers(Extension):
-    """Offers the filter `checked`: nothing for good answers, else an error with what to type."""
+    """Offers the filter `checked`: nothing for good answers, else an error with what to type.
+
+    `template_folder` is where the template is, for the hook that copies its pages.
+    """
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         environment.filters["checked"] = checked
+        environment.globals["template_folder"] = str(Path(__file__).parent)
 
 
 def checked(answers: Mapping[str, Any]) -> str:

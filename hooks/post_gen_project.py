@@ -1,5 +1,6 @@
-"""Removes the todo example if it is not wanted, writes `.env` and openapi.json, and prints the next commands.
+"""Completes a new project and prints the next commands.
 
+Removes the todo example if it is not wanted, copies the documentation, writes `.env` and openapi.json.
 Runs in the folder of the new project. Standard library only, Python 3.8 or later: it runs in
 cookiecutter's interpreter.
 """
@@ -13,6 +14,9 @@ from typing import Any, Dict
 
 # No quotation mark in an answer can end this string, because the filter writes ' as \u0027.
 ANSWERS = r'''{{ cookiecutter | tojson }}'''  # fmt: skip
+
+TEMPLATE = r'''{{ template_folder | tojson }}'''  # fmt: skip
+PAGES_OF_TEMPLATE = {"coming-from-flask.md", "performance.md"}  # about the template, not about a service
 
 CODE = ("migrations", "src", "tests")
 CONTAINER = Path("src", "dependency_container.py")
@@ -31,6 +35,14 @@ def remove_example(project: Path) -> None:
     kept = [line for line in lines if "todo" not in line.lower() and line != UNUSED_IMPORT]
     text = "\n".join(kept).rstrip() + "\n"
     write(container, text.replace("\n\n\nfrom", "\n\nfrom"))
+
+
+def copy_pages(project: Path, template: Path) -> None:
+    """Copy the documentation: a project has no address of its template where its owner could read it."""
+    (project / "docs").mkdir(exist_ok=True)
+    for page in sorted(template.glob("docs/*.md")):
+        if page.name not in PAGES_OF_TEMPLATE:
+            write(project / "docs" / page.name, page.read_text(encoding="utf-8"))
 
 
 def write_document(project: Path, answers: Dict[str, Any]) -> None:
@@ -94,6 +106,7 @@ if __name__ == "__main__":
     remove_caches(here)
     if not answers["include_todo_example"]:
         remove_example(here)
+    copy_pages(here, Path(json.loads(TEMPLATE)))
     write_document(here, answers)
     write_settings(here)
     print(next_commands(here, answers["service_prefix"]))

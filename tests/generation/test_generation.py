@@ -81,8 +81,12 @@ def test_generates_the_same_bytes_from_the_same_answers(generate: Generate) -> N
 def test_copies_every_file_of_the_template(generate: Generate) -> None:
     project = generate()
     kept = {name for name in names(TEMPLATE) if not TOOL_FILES.search(name)}
+    pages = {f"docs/{page.name}" for page in ROOT.glob("docs/*.md")} - {
+        "docs/coming-from-flask.md",
+        "docs/performance.md",
+    }
 
-    assert names(project) == kept | {".env"}
+    assert names(project) == kept | pages | {".env"}
 
 
 def test_ends_lines_as_on_unix(generate: Generate) -> None:

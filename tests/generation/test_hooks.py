@@ -183,7 +183,7 @@ def test_prints_the_folder_of_the_project_and_the_next_commands(
 @pytest.mark.parametrize("hook", ["pre_gen_project.py", "post_gen_project.py"])
 def test_a_hook_receives_each_answer_unchanged(hook: str) -> None:
     answers = {"a": "'''", "b": '"""', "c": "\\", "d": "\\'", "e": "", "f": "日本\u2028{{ x }}{% y"}
-    context = {"cookiecutter": answers}
+    context = {"cookiecutter": answers, "template_folder": str(ROOT)}
     source = (ROOT / "hooks" / hook).read_text(encoding="utf-8")
 
     rendered = create_env_with_context(context).from_string(source).render(**context)
