@@ -17,6 +17,7 @@ from websockets.sync.client import connect
 from support.applications import add_controller
 from support.crowd import Crowd
 from support.environments import find_environment
+from support.nightly import first_unless_nightly
 from support.postgres import Postgres
 from support.report import note
 from support.service import HYPERCORN, UNREACHABLE, Commands, Service
@@ -44,7 +45,7 @@ def _uri(postgres: Postgres) -> str:
     return postgres.create_database()
 
 
-@pytest.fixture(name="on_python", scope="module", params=["3.11", "3.13"])
+@pytest.fixture(name="on_python", scope="module", params=first_unless_nightly(["3.11", "3.13"]))
 def _on_python(request: pytest.FixtureRequest) -> Commands:
     """The commands of a project that is installed for this Python."""
     environment = find_environment(request.param)
@@ -148,7 +149,7 @@ def test_serves_a_client_that_rarely_asks_while_it_drains(working_project: Path,
         assert service.stop(signal.SIGINT) == 0  # Ctrl-C ends the drain
 
 
-@pytest.mark.parametrize("worker_class", ["uvloop", "asyncio"])
+@pytest.mark.parametrize("worker_class", first_unless_nightly(["uvloop", "asyncio"]))
 def test_stops_without_waiting_for_an_open_websocket(
     worker_class: str, working_project: Path, commands: Commands, uri: str
 ) -> None:

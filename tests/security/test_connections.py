@@ -13,6 +13,7 @@ from socket import SHUT_WR, SO_LINGER, SOL_SOCKET, create_connection, socket
 import pytest
 
 from support.applications import add_controller
+from support.nightly import first_unless_nightly
 from support.postgres import Postgres
 from support.raw_http import WEBSOCKET_HEADERS, encode, receive_all, receive_head, statuses
 from support.report import note
@@ -47,7 +48,7 @@ def _lifetime_project(generate: Generate) -> Path:
     return project
 
 
-@pytest.fixture(name="service", scope="module", params=["uvloop", "asyncio"])
+@pytest.fixture(name="service", scope="module", params=first_unless_nightly(["uvloop", "asyncio"]))
 def _service(
     request: pytest.FixtureRequest, lifetime_project: Path, commands: Commands, postgres: Postgres
 ) -> Iterator[Service]:

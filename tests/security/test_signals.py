@@ -9,6 +9,7 @@ from socket import SHUT_WR, create_connection
 import pytest
 
 from support.applications import add_controller
+from support.nightly import first_unless_nightly
 from support.postgres import Postgres
 from support.raw_http import encode, receive_all, receive_head, statuses
 from support.service import HYPERCORN, Commands
@@ -30,7 +31,7 @@ def _uri(postgres: Postgres) -> str:
     return postgres.create_database()
 
 
-@pytest.mark.parametrize("worker_class", ["uvloop", "asyncio"])
+@pytest.mark.parametrize("worker_class", first_unless_nightly(["uvloop", "asyncio"]))
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_answers_requests_in_flight(
     number: signal.Signals, worker_class: str, lifetime_project: Path, commands: Commands, uri: str
