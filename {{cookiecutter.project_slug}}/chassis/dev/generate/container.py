@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import libcst as cst
 from libcst import matchers as m
-from libcst.helpers import get_full_name_for_node
 
-from chassis.dev.generate.imports import add_import, bound_names, find_name, remove_unused_imports
+from chassis.dev.generate.imports import add_import, bound_names, find_name, remove_unused_imports, used_names
 from chassis.dev.generate.names import pascal_case
 from chassis.dev.generate.refusal import GeneratorError
 
@@ -26,18 +25,18 @@ def add_providers(source: str, class_name: str, name: str) -> str:
         GeneratorError: the module is not understood.
     """
     module = cst.parse_module(source)
-    container = _find_class(module, class_name)
+    _find_class(module, class_name)
     repository, service = provider_names(name)
     repository_class = f"{pascal_case(name)}Repository"
     if repository_class in bound_names(module):
         raise GeneratorError(f"The file of the container has a `{repository_class}` already: give it another name.")
-    database = f"{_base_of(module, container)}.database"
+    module, base = _import(module, *BASE)
     module = add_import(module, f"src.infrastructure.repositories.{name}_repository", repository_class)
     module, service_class = _import(module, *SERVICE)
     module, singleton = _provider(module, "Singleton")
     module, factory = _provider(module, "Factory")
     lines = (
-        f"{repository} = {singleton}({repository_class}, {database})",
+        f"{repository} = {singleton}({repository_class}, {base}.database)",
         f"{service} = {factory}({service_class}, {repository})",
     )
     return module.visit(_Append(class_name, lines)).code
@@ -53,33 +52,17 @@ def remove_providers(source: str, class_name: str, name: str) -> str:
     _find_class(module, class_name)
     remover = _Remove(class_name, provider_names(name))
     shorter = module.visit(remover)
-    names = [node.value for node in m.findall(shorter, m.Name())]  # type: ignore[union-attr, attr-defined]
+    used = used_names(shorter)
     for provider in provider_names(name):
-        if provider in names:
+        if provider in used:
             raise GeneratorError(f"The container still uses `{provider}`: remove what is built from it first.")
     return remove_unused_imports(shorter, remover.used).code
 
 
-def _find_class(module: cst.Module, name: str) -> cst.ClassDef:
+def _find_class(module: cst.Module, name: str) -> None:
     found = [node for node in module.body if isinstance(node, cst.ClassDef) and node.name.value == name]
     if len(found) != 1 or not isinstance(found[0].body, cst.IndentedBlock):
         raise GeneratorError(f"The container `{name}` is not a class at the top level of its file: move it there.")
-    return found[0]
-
-
-def _base_of(module: cst.Module, container: cst.ClassDef) -> str:
-    """Return how the module calls `ChassisContainer`, from which the class inherits directly or not."""
-    base = find_name(module, *BASE)
-    classes = {node.name.value: node for node in module.body if isinstance(node, cst.ClassDef)}
-    if base is None:
-        inherited = [get_full_name_for_node(argument.value) for argument in container.bases]
-        raise GeneratorError(
-            f"The file of the container does not import ChassisContainer, only {', '.join(map(str, inherited))}: "
-            f"add `from {BASE[0]} import {BASE[1]}` to it."
-        )
-    if base in classes:
-        raise GeneratorError(f"The file of the container has a class `{base}` of its own: give it another name.")
-    return base
 
 
 def _import(module: cst.Module, source: str, name: str) -> tuple[cst.Module, str]:

@@ -45,29 +45,39 @@ def bound_names(module: cst.Module) -> set[str]:
 
 def add_import(module: cst.Module, source: str, name: str) -> cst.Module:
     """Add `from source import name` at the place that sorted imports have for it."""
-    line = cst.ensure_type(cst.parse_statement(f"from {source} import {name}"), cst.SimpleStatementLine)
-    body = list(module.body)
+    line: cst.BaseStatement = cst.ensure_type(
+        cst.parse_statement(f"from {source} import {name}"), cst.SimpleStatementLine
+    )
+    body: list[cst.BaseStatement] = list(module.body)  # type: ignore[arg-type]
     position, same_group = _position(body, source)
-    if position == 0 and body:
-        line, body[0] = line.with_changes(leading_lines=_lines_of(body[0])), body[0].with_changes(leading_lines=[])  # type: ignore[call-arg]
+    below = body[position] if position < len(body) else None
+    if not same_group and below is not None and _belongs_to_group(below, _group(source)):
+        line, body[position] = _with_lines(line, _lines_of(below)), _with_lines(below, [])
     elif not same_group:
-        line = line.with_changes(leading_lines=[cst.EmptyLine(indent=False)])
+        line = _with_lines(line, [cst.EmptyLine(indent=False)])
     return module.with_changes(body=[*body[:position], line, *body[position:]])
 
 
 def remove_unused_imports(module: cst.Module, candidates: Iterable[str]) -> cst.Module:
     """Remove imports of these names that nothing uses any more."""
-    imports = [statement for statement in module.body if _is_import(statement)]
-    rest = [statement for statement in module.body if statement not in imports]
-    used = {node.value for statement in rest for node in m.findall(statement, m.Name())}  # type: ignore[attr-defined]
-    unused = set(candidates) - used
-    kept = []
+    unused = set(candidates) - used_names(module)
+    kept: list[cst.BaseStatement] = []
+    lines: list[cst.EmptyLine] = []
     for statement in module.body:
-        if not _is_import(statement) or not _imported(statement) & unused:
-            kept.append(statement)
-        elif shorter := _without(statement, unused):
-            kept.append(shorter)
+        shorter = _without(statement, unused) if _is_import(statement) else statement
+        if shorter is None:
+            lines = lines or _lines_of(statement)
+        else:
+            has_lost_lines = lines and _is_import(shorter) and not _lines_of(shorter)
+            kept.append(_with_lines(shorter, lines) if has_lost_lines else shorter)
+            lines = []
     return module.with_changes(body=kept)
+
+
+def used_names(module: cst.Module) -> set[str]:
+    """Return all names below the imports."""
+    statements = [statement for statement in module.body if not _is_import(statement)]
+    return {cst.ensure_type(node, cst.Name).value for each in statements for node in m.findall(each, m.Name())}
 
 
 def source_of(statement: cst.ImportFrom) -> str:
@@ -88,23 +98,23 @@ def _is_import(statement: cst.BaseStatement) -> bool:
     )
 
 
-def _imported(statement: cst.BaseStatement) -> set[str]:
-    (first, *_) = cst.ensure_type(statement, cst.SimpleStatementLine).body
-    names = getattr(first, "names", ())
-    return {_bound_by(alias) for alias in names} if not isinstance(names, cst.ImportStar) else set()
-
-
 def _bound_by(alias: cst.ImportAlias) -> str:
     return alias.evaluated_alias or alias.evaluated_name.partition(".")[0]
 
 
 def _without(statement: cst.BaseStatement, names: set[str]) -> cst.BaseStatement | None:
+    """Return the import without these names, or None if it has no others."""
     line = cst.ensure_type(statement, cst.SimpleStatementLine)
-    kept = [alias for alias in line.body[0].names if _bound_by(alias) not in names]  # type: ignore[attr-defined]
-    if not kept:
-        return None
-    kept[-1] = kept[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
-    return line.with_changes(body=[line.body[0].with_changes(names=kept), *line.body[1:]])  # type: ignore[call-arg]
+    match line.body:
+        case [cst.Import(names=[*aliases]) | cst.ImportFrom(names=[*aliases]) as first, *others]:
+            kept = [alias for alias in aliases if _bound_by(alias) not in names]
+            if len(kept) == len(aliases):
+                return line
+            if not kept:
+                return None
+            kept[-1] = kept[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
+            return line.with_changes(body=[first.with_changes(names=kept), *others])
+    return line
 
 
 def _position(body: list[cst.BaseStatement], source: str) -> tuple[int, bool]:
@@ -134,5 +144,16 @@ def _after_docstring(body: list[cst.BaseStatement]) -> int:
     return int(m.matches(first, m.SimpleStatementLine(body=[m.Expr(m.SimpleString() | m.ConcatenatedString())]))) if first else 0
 
 
+def _belongs_to_group(statement: cst.BaseStatement, group: int) -> bool:
+    match statement:
+        case cst.SimpleStatementLine(body=[cst.ImportFrom() as first, *_]):
+            return _group(source_of(first)) == group
+    return False
+
+
 def _lines_of(statement: cst.BaseStatement) -> list[cst.EmptyLine]:
     return list(getattr(statement, "leading_lines", []))
+
+
+def _with_lines(statement: cst.BaseStatement, lines: list[cst.EmptyLine]) -> cst.BaseStatement:
+    return statement.with_changes(leading_lines=lines)  # type: ignore[call-arg]

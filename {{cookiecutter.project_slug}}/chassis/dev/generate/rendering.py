@@ -16,6 +16,7 @@ from chassis.dev.generate.specification import Specification
 
 OWN_TEMPLATES = ROOT / "templates" / "entity"
 TEMPLATES = Path(__file__).parents[1] / "templates" / "entity"
+RULES = ("--select=F401,I",)
 FILES = {
     "entity.py.jinja": "src/domain/{name}.py",
     "model.py.jinja": "src/infrastructure/models/{name}.py",
@@ -58,11 +59,21 @@ def write(root: Path, texts: Mapping[Path, str]) -> dict[Path, str]:
 
 def format_files(root: Path, paths: Iterable[Path]) -> None:
     """Remove imports that nothing needs, sort the others, and format."""
-    for options in (("check", "--fix-only", "--select=F401,I"), ("format",)):
-        command = [sys.executable, "-m", "ruff", *options, "--quiet", *map(str, paths)]
-        result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    for options in (("check", "--fix-only", *RULES), ("format",)):
+        result = _run_ruff(root, *options, *map(str, paths))
         if result.returncode:
             raise GeneratorError(f"The files cannot be formatted: {result.stderr.strip()}.")
+
+
+def is_formatted(root: Path, path: Path) -> bool:
+    """Return whether `format_files` would leave the file as it is."""
+    commands = (("check", *RULES), ("format", "--check"))
+    return all(_run_ruff(root, *command, str(path)).returncode == 0 for command in commands)
+
+
+def _run_ruff(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ruff", *arguments, "--quiet"]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
 
 
 def _environment() -> Environment:
