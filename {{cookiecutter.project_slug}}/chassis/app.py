@@ -17,6 +17,7 @@ from quart_schema import Info
 import chassis.http.health
 import chassis.maintenance.routes
 from chassis.cli.database_commands import database_group
+from chassis.cli.development import development_commands
 from chassis.cli.settings_commands import register_settings_commands
 from chassis.config import PROJECT, ChassisConfig
 from chassis.dependency_container import ChassisContainer
@@ -137,6 +138,8 @@ def register_commands(app: ChassisApp, config: ChassisConfig, commands: Sequence
     app.cli.add_command(database_group(config.SQLALCHEMY_DATABASE_URI))
     register_settings_commands(app, config, config.SQLALCHEMY_DATABASE_URI)
     register_maintenance_commands(app, app.container.window_operator)
+    for command in development_commands():
+        app.cli.add_command(command)
     for command in commands:
         if command.callback:
             command.callback = partial(_run_command, app, command.callback)
