@@ -124,7 +124,7 @@ def _make_folders(folder: Path) -> list[Path]:
 
 def _remove_empty_folders(root: Path, folder: Path) -> None:
     """Remove the folder if only caches of Python are left in it, and then those above it."""
-    while folder != root and not [name for name in os.listdir(folder) if name != "__pycache__"]:
+    while folder != root and {each.name for each in folder.iterdir()} <= {"__pycache__"}:
         with suppress(OSError):
             for file in (folder / "__pycache__").glob("*"):
                 file.unlink()

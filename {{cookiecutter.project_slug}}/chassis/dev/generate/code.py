@@ -120,7 +120,7 @@ class FieldCode:
     def missing(self) -> str:
         """The key of an entity that does not exist."""
         keys = {"int": "2_000_000_000", "UUID": '"00000000-0000-4000-8000-000000000000"'}
-        return keys[self.python] if self.python in keys else '"missing"'
+        return keys.get(self.python, '"missing"')
 
     @property
     def is_required(self) -> bool:

@@ -84,7 +84,9 @@ def remove_entity(name: str, *, dry_run: bool, no_migration: bool, force: bool) 
     _execute([*steps, [last]], dry_run=dry_run, no_migration=no_migration, force=True)
 
 
-generate_entity.help = f"Write an entity with its model, repository, controller, providers, migration and tests.{FIELD_HELP}"
+generate_entity.help = (
+    f"Write an entity with its model, repository, controller, providers, migration and tests.{FIELD_HELP}"
+)
 generate_field.help = f"Add fields to an entity, everywhere, with a migration.{FIELD_HELP}"
 remove_entity.help = "Remove what `entity` has written, unless it was changed since."
 

@@ -1,13 +1,21 @@
 """Adds providers to the container and removes them; everything else in its file stays as it is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import libcst as cst
-from libcst import matchers as m
 
-from chassis.dev.generate.imports import add_import, bound_names, find_name, remove_unused_imports, used_names
+from chassis.dev.generate.imports import (
+    add_import,
+    bound_names,
+    find_name,
+    is_docstring,
+    remove_unused_imports,
+    used_names,
+)
 from chassis.dev.generate.names import pascal_case
 from chassis.dev.generate.refusal import GeneratorError
+
+Body = Sequence[cst.BaseStatement]
 
 BASE = ("chassis.dependency_container", "ChassisContainer")
 PROVIDERS = ("dependency_injector", "providers")
@@ -39,7 +47,7 @@ def add_providers(source: str, class_name: str, name: str) -> str:
         f"{repository} = {singleton}({repository_class}, {base}.database)",
         f"{service} = {factory}({service_class}, {repository})",
     )
-    return module.visit(_Append(class_name, lines)).code
+    return _change_class(module, class_name, lambda body: _append(body, lines)).code
 
 
 def remove_providers(source: str, class_name: str, name: str) -> str:
@@ -50,13 +58,13 @@ def remove_providers(source: str, class_name: str, name: str) -> str:
     """
     module = cst.parse_module(source)
     _find_class(module, class_name)
-    remover = _Remove(class_name, provider_names(name))
-    shorter = module.visit(remover)
+    before = used_names(module)
+    shorter = _change_class(module, class_name, lambda body: _without(body, provider_names(name)))
     used = used_names(shorter)
     for provider in provider_names(name):
         if provider in used:
             raise GeneratorError(f"The container still uses `{provider}`: remove what is built from it first.")
-    return remove_unused_imports(shorter, remover.used).code
+    return remove_unused_imports(shorter, before - used).code
 
 
 def _find_class(module: cst.Module, name: str) -> None:
@@ -84,48 +92,34 @@ def _provider(module: cst.Module, kind: str) -> tuple[cst.Module, str]:
     return module, f"{providers}.{kind}"
 
 
-class _Append(cst.CSTTransformer):
-    """Appends statements to a class; an empty line separates them from a docstring."""
-
-    def __init__(self, class_name: str, lines: Sequence[str]) -> None:
-        self.class_name = class_name
-        self.lines = lines
-
-    def leave_ClassDef(self, original_node: cst.ClassDef, updated_node: cst.ClassDef) -> cst.ClassDef:
-        if original_node.name.value != self.class_name or not isinstance(updated_node.body, cst.IndentedBlock):
-            return updated_node
-        block = updated_node.body
-        first, *others = (cst.ensure_type(cst.parse_statement(line), cst.SimpleStatementLine) for line in self.lines)
-        follows_docstring = len(block.body) == 1 and updated_node.get_docstring() is not None
-        if follows_docstring or isinstance(block.body[-1], cst.BaseCompoundStatement):
-            first = first.with_changes(leading_lines=[cst.EmptyLine(indent=False)])
-        body = [*block.body, first, *others]
-        return updated_node.with_changes(body=block.with_changes(body=body))
-
-
-class _Remove(cst.CSTTransformer):
-    """Removes the assignments to these names from a class; `used` are the names that they use."""
-
-    def __init__(self, class_name: str, names: Sequence[str]) -> None:
-        self.class_name = class_name
-        self.names = names
-        self.used: set[str] = set()
-
-    def leave_ClassDef(self, original_node: cst.ClassDef, updated_node: cst.ClassDef) -> cst.ClassDef:
-        if original_node.name.value != self.class_name or not isinstance(updated_node.body, cst.IndentedBlock):
-            return updated_node
-        kept = [statement for statement in updated_node.body.body if not self._is_removed(statement)]
-        return updated_node.with_changes(body=updated_node.body.with_changes(body=kept))
-
-    def _is_removed(self, statement: cst.BaseStatement) -> bool:
+def _change_class(module: cst.Module, name: str, change: Callable[[Body], Body]) -> cst.Module:
+    """Change the body of a class that `_find_class` has found."""
+    statements: list[cst.BaseStatement] = []
+    for statement in module.body:
         match statement:
-            case cst.SimpleStatementLine(body=[cst.Assign(targets=[cst.AssignTarget(target=cst.Name(value=name))])]):
-                pass
-            case cst.SimpleStatementLine(body=[cst.AnnAssign(target=cst.Name(value=name))]):
-                pass
+            case cst.ClassDef(name=cst.Name(value=found), body=cst.IndentedBlock() as block) if found == name:
+                statements.append(statement.with_changes(body=block.with_changes(body=change(block.body))))
             case _:
-                return False
-        if name not in self.names:
-            return False
-        self.used |= {node.value for node in m.findall(statement, m.Name())}  # type: ignore[attr-defined]
-        return True
+                statements.append(statement)
+    return module.with_changes(body=statements)
+
+
+def _append(body: Body, lines: Sequence[str]) -> Body:
+    """Append statements; an empty line separates them from a docstring or a method."""
+    first, *others = (cst.ensure_type(cst.parse_statement(line), cst.SimpleStatementLine) for line in lines)
+    if (len(body) == 1 and is_docstring(body[0])) or isinstance(body[-1], cst.BaseCompoundStatement):
+        first = first.with_changes(leading_lines=[cst.EmptyLine(indent=False)])
+    return [*body, first, *others]
+
+
+def _without(body: Body, names: Sequence[str]) -> Body:
+    return [statement for statement in body if _assigned_name(statement) not in names]
+
+
+def _assigned_name(statement: cst.BaseStatement) -> str | None:
+    match statement:
+        case cst.SimpleStatementLine(body=[cst.Assign(targets=[cst.AssignTarget(target=cst.Name(value=name))])]):
+            return name
+        case cst.SimpleStatementLine(body=[cst.AnnAssign(target=cst.Name(value=name))]):
+            return name
+    return None

@@ -53,7 +53,7 @@ def _fits(field: Field, text: str) -> bool:
         case "decimal":
             digits, places = map(int, field.arguments)
             found = re.fullmatch(r"-?([0-9]+)(?:\.([0-9]+))?", text)
-            return bool(found) and len(found[1].lstrip("0")) <= digits - places and len(found[2] or "") <= places
+            return found is not None and len(found[1].lstrip("0")) <= digits - places and len(found[2] or "") <= places
         case "boolean":
             return text in ("true", "false")
         case "enum":

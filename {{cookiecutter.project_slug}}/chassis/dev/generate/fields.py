@@ -96,7 +96,15 @@ def parse_field(text: str) -> Field:
         _check_members(name, arguments)
     flags, default = _read_modifiers(name, modifiers)
     field = Field(
-        name=name, type=type_name, arguments=arguments, nullable=bool(found["nullable"]), default=default, **flags
+        name=name,
+        type=type_name,
+        arguments=arguments,
+        nullable=bool(found["nullable"]),
+        unique="unique" in flags,
+        index="index" in flags,
+        filter="filter" in flags,
+        sort="sort" in flags,
+        default=default,
     )
     _check_combination(field)
     return field
@@ -130,17 +138,19 @@ def _check_name(name: str) -> None:
 def _check_members(name: str, values: Arguments) -> None:
     for value in values:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*([_-][A-Za-z0-9]+)*", value):
-            raise GeneratorError(f"`{value}` cannot be a value of {name}: type letters and digits, with a letter first.")
+            raise GeneratorError(
+                f"`{value}` cannot be a value of {name}: type letters and digits, with a letter first."
+            )
     if len({member_name(value) for value in values}) < len(values):
         raise GeneratorError(f"Two values of {name} have the same name: remove one of them.")
 
 
-def _read_modifiers(name: str, modifiers: list[str]) -> tuple[dict[str, bool], str | None]:
-    flags: dict[str, bool] = {}
+def _read_modifiers(name: str, modifiers: list[str]) -> tuple[set[str], str | None]:
+    flags: set[str] = set()
     default: str | None = None
     for modifier in modifiers:
         if modifier in MODIFIERS:
-            flags[modifier] = True
+            flags.add(modifier)
         elif modifier.startswith("default="):
             default = modifier.removeprefix("default=")
         elif default is not None:  # a value with a colon

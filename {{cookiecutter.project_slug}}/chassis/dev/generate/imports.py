@@ -9,24 +9,27 @@ from libcst.helpers import get_full_name_for_node
 
 def find_name(module: cst.Module, source: str, name: str) -> str | None:
     """Return how the module calls `name` of the module `source`, or None if it does not import it."""
+    for imported, called in _imported_names(module):
+        if imported == f"{source}.{name}":
+            return called
+        if imported == source:
+            return f"{called}.{name}"
+    return None
+
+
+def _imported_names(module: cst.Module) -> Iterator[tuple[str, str]]:
+    """Yield the full name of everything that is imported, and what the module calls it."""
     for statement in _statements(module):
         match statement:
-            case cst.ImportFrom(names=[*aliases]) if source_of(statement) == source:
-                for alias in aliases:
-                    if alias.evaluated_name == name:
-                        return alias.evaluated_alias or name
             case cst.ImportFrom(names=[*aliases]):
-                parent, _, last = source.rpartition(".")
                 for alias in aliases:
-                    if source_of(statement) == parent and alias.evaluated_name == last:
-                        return f"{alias.evaluated_alias or last}.{name}"
+                    yield (
+                        f"{source_of(statement)}.{alias.evaluated_name}",
+                        alias.evaluated_alias or alias.evaluated_name,
+                    )
             case cst.Import(names=aliases):
                 for alias in aliases:
-                    if alias.evaluated_name == source:
-                        return f"{alias.evaluated_alias or source}.{name}"
-                    if alias.evaluated_name == f"{source}.{name}":
-                        return alias.evaluated_alias or f"{source}.{name}"
-    return None
+                    yield alias.evaluated_name, alias.evaluated_alias or alias.evaluated_name
 
 
 def bound_names(module: cst.Module) -> set[str]:
@@ -48,7 +51,7 @@ def add_import(module: cst.Module, source: str, name: str) -> cst.Module:
     line: cst.BaseStatement = cst.ensure_type(
         cst.parse_statement(f"from {source} import {name}"), cst.SimpleStatementLine
     )
-    body: list[cst.BaseStatement] = list(module.body)  # type: ignore[arg-type]
+    body: list[cst.BaseStatement] = list(module.body)
     position, same_group = _position(body, source)
     below = body[position] if position < len(body) else None
     if not same_group and below is not None and _belongs_to_group(below, _group(source)):
@@ -86,6 +89,11 @@ def source_of(statement: cst.ImportFrom) -> str:
     return dots + (str(get_full_name_for_node(statement.module)) if statement.module else "")
 
 
+def is_docstring(statement: cst.BaseStatement) -> bool:
+    text = m.Expr(m.SimpleString() | m.ConcatenatedString())
+    return m.matches(statement, m.SimpleStatementLine(body=[text]))
+
+
 def _statements(module: cst.Module) -> Iterator[cst.BaseSmallStatement]:
     for line in module.body:
         if isinstance(line, cst.SimpleStatementLine):
@@ -93,9 +101,7 @@ def _statements(module: cst.Module) -> Iterator[cst.BaseSmallStatement]:
 
 
 def _is_import(statement: cst.BaseStatement) -> bool:
-    return isinstance(statement, cst.SimpleStatementLine) and isinstance(
-        statement.body[0], cst.Import | cst.ImportFrom
-    )
+    return isinstance(statement, cst.SimpleStatementLine) and isinstance(statement.body[0], cst.Import | cst.ImportFrom)
 
 
 def _bound_by(alias: cst.ImportAlias) -> str:
@@ -119,7 +125,7 @@ def _without(statement: cst.BaseStatement, names: set[str]) -> cst.BaseStatement
 
 def _position(body: list[cst.BaseStatement], source: str) -> tuple[int, bool]:
     """Return the index for a new import, and whether an import of the same package is above it."""
-    position, same_group = _after_docstring(body), False
+    position, same_group = int(bool(body) and is_docstring(body[0])), False
     for index, statement in enumerate(body):
         if not _is_import(statement):
             continue
@@ -139,11 +145,6 @@ def _rank(source: str) -> tuple[int, str]:
     return _group(source), source
 
 
-def _after_docstring(body: list[cst.BaseStatement]) -> int:
-    first = body[0] if body else None
-    return int(m.matches(first, m.SimpleStatementLine(body=[m.Expr(m.SimpleString() | m.ConcatenatedString())]))) if first else 0
-
-
 def _belongs_to_group(statement: cst.BaseStatement, group: int) -> bool:
     match statement:
         case cst.SimpleStatementLine(body=[cst.ImportFrom() as first, *_]):
@@ -156,4 +157,4 @@ def _lines_of(statement: cst.BaseStatement) -> list[cst.EmptyLine]:
 
 
 def _with_lines(statement: cst.BaseStatement, lines: list[cst.EmptyLine]) -> cst.BaseStatement:
-    return statement.with_changes(leading_lines=lines)  # type: ignore[call-arg]
+    return statement.with_changes(leading_lines=lines)

@@ -5,9 +5,10 @@ Classes, functions, assignments and fields are found by their names; everything 
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import libcst as cst
-from libcst.helpers import get_full_name_for_node
+from libcst import matchers as m
 
 from chassis.dev.generate.imports import add_import, find_name, source_of
 from chassis.dev.generate.refusal import GeneratorError
@@ -63,7 +64,7 @@ class _Merger:
         place = places[0]
         found = current[place]
         if _code(found) == _code(old):
-            current[place] = new.with_changes(leading_lines=found.leading_lines)  # type: ignore[attr-defined, call-arg]
+            current[place] = new.with_changes(leading_lines=found.leading_lines)  # type: ignore[attr-defined]
         else:
             current[place] = self._change_inside(name, found, old, new)
 
@@ -77,68 +78,43 @@ class _Merger:
             ):
                 body = self.merge(list(block.body), old_body, new_body)
                 return found.with_changes(body=block.with_changes(body=body))
-        added = _added_elements(old, new)
-        adder = _AddElements(added)
-        changed = found.visit(adder)
-        if not added or not adder.has_added or not isinstance(changed, Statement):
+        changed = _add_elements(found, _added_elements(old, new))
+        if changed is None:
             raise GeneratorError(f"`{name}` in {self.path} was changed by hand: add the field by hand.")
         return changed
 
 
-Elements = dict[str, Sequence[cst.Arg] | Sequence[cst.BaseDictElement] | Sequence[cst.BaseElement]]
-
-
 def _added_elements(old: Statement, new: Statement) -> list[cst.CSTNode]:
-    """Return the arguments and the elements that only the new statement has."""
+    """Return the elements of a dict and the texts of a call that only the new statement has."""
     known = {_code(node) for node in _elements(old)}
     return [node for node in _elements(new) if _code(node) not in known]
 
 
 def _elements(statement: Statement) -> list[cst.CSTNode]:
-    collector = _Collector()
-    statement.visit(collector)
-    return collector.found
+    found = m.findall(statement, m.DictElement() | m.Arg(value=m.SimpleString()))
+    return [node.with_changes(comma=cst.MaybeSentinel.DEFAULT) for node in found]
 
 
-class _Collector(cst.CSTVisitor):
-    def __init__(self) -> None:
-        self.found: list[cst.CSTNode] = []
-
-    def visit_DictElement(self, node: cst.DictElement) -> None:
-        self.found.append(node.with_changes(comma=cst.MaybeSentinel.DEFAULT))
-
-    def visit_Arg(self, node: cst.Arg) -> None:
-        if isinstance(node.value, cst.SimpleString):
-            self.found.append(node.with_changes(comma=cst.MaybeSentinel.DEFAULT))
-
-
-class _AddElements(cst.CSTTransformer):
-    """Adds elements to the first dict, or arguments to the first call of `sort_by`."""
-
-    def __init__(self, added: Sequence[cst.CSTNode]) -> None:
-        self.added = added
-        self.has_added = False
-
-    def leave_Dict(self, original_node: cst.Dict, updated_node: cst.Dict) -> cst.Dict:
-        added = [node for node in self.added if isinstance(node, cst.DictElement)]
-        if self.has_added or not added:
-            return updated_node
-        self.has_added = True
-        elements = list(updated_node.elements)
-        position = next((i for i, each in enumerate(elements) if isinstance(each, cst.StarredDictElement)), len(elements))
-        return updated_node.with_changes(elements=[*elements[:position], *added, *elements[position:]])
-
-    def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.Call:
-        added = [node for node in self.added if isinstance(node, cst.Arg)]
-        if self.has_added or not added or get_full_name_for_node(original_node.func) != "sort_by":
-            return updated_node
-        self.has_added = True
-        return updated_node.with_changes(args=[*updated_node.args, *added])
+def _add_elements(statement: Statement, added: Sequence[cst.CSTNode]) -> Statement | None:
+    """Return the statement with the elements in its dict, or in its call of `sort_by`; None if it has neither."""
+    elements = [node for node in added if isinstance(node, cst.DictElement)]
+    arguments = [node for node in added if isinstance(node, cst.Arg)]
+    dicts, calls = m.findall(statement, m.Dict()), m.findall(statement, m.Call(func=m.Name("sort_by")))
+    if len(dicts if elements else calls) != 1:
+        return None
+    for dictionary in dicts if elements else ():
+        known = list(cst.ensure_type(dictionary, cst.Dict).elements)
+        is_starred = [isinstance(each, cst.StarredDictElement) for each in known]
+        place = is_starred.index(True) if True in is_starred else len(known)
+        new = dictionary.with_changes(elements=[*known[:place], *elements, *known[place:]])
+        return cast("Statement", statement.deep_replace(dictionary, new))
+    call = cst.ensure_type(calls[0], cst.Call)
+    return cast("Statement", statement.deep_replace(call, call.with_changes(args=[*call.args, *arguments])))
 
 
 def _items(statements: Sequence[Statement]) -> list[Item]:
     """Return the statements that have a name."""
-    found = []
+    found: list[Item] = []
     for statement in statements:
         match statement:
             case cst.ClassDef() | cst.FunctionDef():

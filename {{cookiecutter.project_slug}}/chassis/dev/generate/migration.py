@@ -61,7 +61,9 @@ def check_single_head() -> None:
     """Raise GeneratorError if a new revision could not be the only newest one."""
     heads = ScriptDirectory.from_config(alembic_config()).get_heads()
     if len(heads) > 1:
-        raise GeneratorError(f"There are several newest migrations, {', '.join(heads)}: join them with `quart db merge`.")
+        raise GeneratorError(
+            f"There are several newest migrations, {', '.join(heads)}: join them with `quart db merge`."
+        )
 
 
 def revisions_of(table: str) -> list[Path] | None:
@@ -95,5 +97,3 @@ def _operations(script: Script) -> set[tuple[str, str]] | None:
                     case _:
                         return None
     return found
-
-

@@ -77,7 +77,9 @@ def _find_controller(name: str) -> ModuleType:
     try:
         return import_module(f"src.api.controllers.{name}")
     except ModuleNotFoundError:
-        raise GeneratorError(f"src/api/controllers/{name}.py does not exist: only entities with one can be changed.") from None
+        raise GeneratorError(
+            f"src/api/controllers/{name}.py does not exist: only entities with one can be changed."
+        ) from None
 
 
 def _read_field(service: Service, name: str, column: Column[Any], query: Any) -> Field | None:  # noqa: ANN401 - a class or None

@@ -25,6 +25,8 @@ FILES = {
     "factory.py.jinja": "tests/factories/{name}.py",
     "test.py.jinja": "tests/api/test_{name}.py",
 }
+
+
 def files_of(name: str) -> list[Path]:
     """Return the paths of the files of an entity, relative to the project."""
     return [Path(pattern.format(name=name)) for pattern in FILES.values()]

@@ -44,7 +44,7 @@ class Service:
 
     @property
     def _container(self) -> Any:  # noqa: ANN401 - the class of which the container is an instance
-        return self.app.container.declarative_parent  # type: ignore[attr-defined]
+        return self.app.container.declarative_parent
 
     def models(self) -> list[type[Any]]:
         self.app  # noqa: B018 - imports all models
@@ -107,9 +107,10 @@ class Service:
 
     def check_reference(self, field: Field) -> None:
         if field.target and not field.target.has_factory:
+            name = field.target.name
             raise GeneratorError(
-                f"`{field.target.name}` has no factory for tests: write a coroutine `create_{field.target.name}(client, "
-                f"**values)` in tests/factories/{field.target.name}.py that returns what a client receives."
+                f"`{name}` has no factory for tests: write a coroutine `create_{name}(client, **values)` "
+                f"in tests/factories/{name}.py that returns what a client receives."
             )
 
     def _check_singular_and_plural(self, entity: Specification) -> None:

@@ -109,7 +109,9 @@ def specify(
     plural = snake_case(plural, longest=45, what="a plural") if plural else plural_of(name)
     path = path or f"/v1/{name}"
     if not _PATH.fullmatch(path) or len(path) > MAX_PATH_LENGTH:
-        raise GeneratorError(f"`{path}` is not a path: type lower-case letters and digits, as in `--path /v1/{plural}`.")
+        raise GeneratorError(
+            f"`{path}` is not a path: type lower-case letters and digits, as in `--path /v1/{plural}`."
+        )
     for field in fields:
         check_default(field)
         if field.name == name:
@@ -131,7 +133,19 @@ def code_of_fields(specification: Specification) -> list[FieldCode]:
     return codes
 
 
-_VARIABLES = {"client", "created", "changes", "field", "found", "item", "key", "method", "page", "parameter", "response"}
+_VARIABLES = {
+    "client",
+    "created",
+    "changes",
+    "field",
+    "found",
+    "item",
+    "key",
+    "method",
+    "page",
+    "parameter",
+    "response",
+}
 _VARIABLES |= {"first", "in_order", "second", "value", "values", "without", "pytest", "tests"}
 _CLASS_SUFFIXES = ("", "Model", "Repository", "Schema", "CreateSchema", "UpdateSchema", "Query")
 _SCHEMA_NAMES = {

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from chassis.dev.generate.refusal import GeneratorError
 IGNORED = {".git", ".venv", ".postgres", "__pycache__", "build", "dist", "node_modules"}
 IGNORED_ENDINGS = ("_cache", ".egg-info", ".pyc")
 SETTINGS = ".env"  # not in git, but the service may need it to start
-WITH_DATABASE = "GENERATOR_HAS_DATABASE"
+WITH_DATABASE = "GENERATOR_HAS_DATABASE"  # a variable of the worker
 
 
 class StagedProject:
@@ -29,11 +30,8 @@ class StagedProject:
         self.folder = folder
         self._before: dict[Path, bytes] = {}
         for path in list_files(root):
-            content = (root / path).read_bytes()
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes(content)
-            shutil.copymode(root / path, folder / path)
-            self._before[path] = content
+            self._before[path] = (root / path).read_bytes()
+            _copy(root, folder, path)
         if (root / SETTINGS).exists():
             shutil.copy(root / SETTINGS, folder / SETTINGS)
 
@@ -49,7 +47,7 @@ class StagedProject:
         Raises:
             GeneratorError: a step refuses, or the service does not start after it.
         """
-        variables = {"SQLALCHEMY_DATABASE_URI": uri or NOWHERE, "PYTHONDONTWRITEBYTECODE": "1"}
+        variables = {"SQLALCHEMY_DATABASE_URI": uri or NOWHERE}
         if uri:
             variables[WITH_DATABASE] = "yes"
         command = [sys.executable, "-m", "chassis.dev.generate.worker", json.dumps(steps)]
@@ -68,6 +66,17 @@ class StagedProject:
         paths = sorted({*self._before, *after})
         changes = [Change(path, self._before.get(path), after.get(path)) for path in paths]
         return [change for change in changes if change.before != change.after]
+
+
+def _copy(root: Path, folder: Path, path: Path) -> None:
+    """Copy a file, and its compiled code, which saves the time to compile all modules again."""
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(root / path, folder / path)
+    compiled = Path(cache_from_source(str(root / path))) if path.suffix == ".py" else None
+    if compiled and compiled.exists():
+        target = Path(cache_from_source(str(folder / path)))
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy2(compiled, target)
 
 
 def list_files(root: Path) -> list[Path]:

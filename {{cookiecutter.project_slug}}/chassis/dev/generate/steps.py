@@ -119,7 +119,7 @@ def _check_addable(service: Service, entity: Specification, field: Field) -> Non
     if not field.nullable and field.default is None:
         example = f"{field.label}:{field.type}"
         raise GeneratorError(
-            f"The rows that exist have no {field.name}: type `{example}?`, or give a default, as in `{example}:default=…`."
+            f"The rows that exist have no {field.name}: type `{example}?`, or a default, as in `{example}:default=…`."
         )
 
 
