@@ -19,7 +19,7 @@ from chassis.persistence.model import ModelExtension
 
 MODIFIERS = ("unique", "index", "filter", "sort")
 RESERVED = {"id", "created_at", "updated_at"}
-TYPE_NAMES = {"bool", "date", "datetime", "dict", "float", "func", "int", "list", "set", "str", "tuple", "type"}
+TYPE_NAMES = {"bool", "date", "datetime", "float", "func", "int", "str"}  # that generated classes use
 _TYPE = re.compile(r"(?P<type>[a-z]+)(\{(?P<arguments>[^{}]*)\})?(?P<nullable>\?)?")
 
 

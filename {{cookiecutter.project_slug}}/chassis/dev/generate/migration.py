@@ -1,6 +1,7 @@
 """Writes, tries and removes migrations, on a database that is used for nothing else."""
 
 import ast
+import re
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from io import StringIO
@@ -15,6 +16,7 @@ from sqlalchemy import Connection
 from chassis.dev.generate.refusal import GeneratorError
 from chassis.persistence.migrations import alembic_config
 
+_ALTERED = re.compile(r'ALTER TABLE "?(\w+)"? ')  # as autogenerate writes constraints of existing tables
 _COLUMN_OPERATIONS = {"add_column", "alter_column", "drop_column", "batch_alter_table", "drop_table", "create_table"}
 
 
@@ -87,13 +89,21 @@ def _operations(script: Script) -> set[tuple[str, str]] | None:
     found = set()
     for node in (inner for upgrade in upgrades for inner in ast.walk(upgrade)):
         match node:
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="op"), attr="f")):
-                pass
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="op"), attr=name), args=arguments):
-                position = 0 if name in _COLUMN_OPERATIONS else 1
-                match arguments[position:]:
-                    case [ast.Constant(value=str(table)), *_]:
-                        found.add((name, table))
-                    case _:
-                        return None
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="op"), attr=name), args=arguments) if name != "f":
+                table = _table_of(name, arguments)
+                if table is None:
+                    return None
+                found.add((name, table))
     return found
+
+
+def _table_of(operation: str, arguments: list[ast.expr]) -> str | None:
+    match operation, arguments:
+        case "execute", [ast.Constant(value=str(statement))]:
+            altered = _ALTERED.match(statement)
+            return altered[1] if altered else None
+        case name, [ast.Constant(value=str(table)), *_] if name in _COLUMN_OPERATIONS:
+            return table
+        case _, [_, ast.Constant(value=str(table)), *_]:
+            return table
+    return None
