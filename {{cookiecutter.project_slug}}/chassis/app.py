@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from inspect import iscoroutine
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import click
 from quart import Quart, Request, Websocket
@@ -51,6 +51,7 @@ class ChassisApp(Quart):
     container: ChassisContainer
     views: list[ModuleType]  # those of the chassis and of the service
     drain: Drain
+    _wired: ClassVar["ChassisApp | None"] = None  # the application of this process whose providers are injected
 
     def __init__(self, import_name: str, config: ChassisConfig, container: ChassisContainer) -> None:
         configure_logging(config.LOG_LEVEL, config.LOG_FORMAT)
@@ -68,7 +69,9 @@ class ChassisApp(Quart):
 
     def wire(self) -> None:
         """Inject the providers of this container into the views; another application of the process loses them."""
-        self.container.wire(modules=self.views)
+        if ChassisApp._wired is not self:
+            self.container.wire(modules=self.views)
+            ChassisApp._wired = self
 
     async def close_databases(self) -> None:
         await self.container.probe_database().close()

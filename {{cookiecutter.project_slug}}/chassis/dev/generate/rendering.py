@@ -67,15 +67,16 @@ def format_files(root: Path, paths: Iterable[Path]) -> None:
             raise GeneratorError(f"The files cannot be formatted: {result.stderr.strip()}.")
 
 
-def is_formatted(root: Path, path: Path) -> bool:
-    """Return whether `format_files` would leave the file as it is."""
+def is_formatted(root: Path, path: Path, text: str) -> bool:
+    """Return whether `format_files` would leave a file with this text as it is."""
+    options = ("--stdin-filename", str(path), "-")
     commands = (("check", *RULES), ("format", "--check"))
-    return all(_run_ruff(root, *command, str(path)).returncode == 0 for command in commands)
+    return all(_run_ruff(root, *command, *options, text=text).returncode == 0 for command in commands)
 
 
-def _run_ruff(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _run_ruff(root: Path, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "ruff", *arguments, "--quiet"]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=root, input=text, capture_output=True, text=True, check=False)
 
 
 def _environment() -> Environment:

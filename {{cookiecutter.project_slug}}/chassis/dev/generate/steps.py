@@ -34,7 +34,7 @@ def add_entity(
     own = Target(name=entity.name, table=entity.name, key="id", key_type=KEYS[key])
     entity = replace(entity, fields=tuple(_resolve(service, field, own) for field in entity.fields))
     service.check_new(entity)
-    if migrations:
+    if migrations and not service.generated:
         check_single_head()
         migrations.check()
     write(service.root, render(entity))
@@ -148,9 +148,10 @@ def _check_unused(service: Service, name: str) -> None:
 
 def _edit_container(service: Service, edit: Callable[[str, str, str], str], name: str) -> None:
     path = service.container_file
-    formatted = is_formatted(service.root, path)
-    (service.root / path).write_text(edit(_read(service, path), service.container_class, name), encoding="utf-8")
-    if formatted:
+    before = _read(service, path)
+    after = edit(before, service.container_class, name)
+    (service.root / path).write_text(after, encoding="utf-8")
+    if not is_formatted(service.root, path, after) and is_formatted(service.root, path, before):
         format_files(service.root, [path])
 
 
