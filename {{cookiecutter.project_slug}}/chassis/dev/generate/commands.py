@@ -129,6 +129,7 @@ def _report(changes: Sequence[Change], *, has_migration: bool) -> None:
         click.echo(f"{change.verb:<7} {change.path.as_posix()}")
         if change.verb == "change":
             for number, line in change.added_lines():
-                click.echo(f"{number:>10}  {line}" if line else f"{number:>10}")
+                if line:
+                    click.echo(f"{number:>10}  {line}")
     steps = ["make check"] if not has_migration else ["quart db upgrade", "make check"]
     click.echo(f"Next: {', '.join(steps)}")
