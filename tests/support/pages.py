@@ -130,11 +130,16 @@ class Reader:
 
 
 def write(path: Path, code: str) -> None:
-    """Write a new file, or add to an existing one: imports at the top, class members and functions at the end."""
+    """Write a new file, or add to an existing one: imports at the top, class members and functions at the end.
+
+    Code that the file has already is only shown by the page, for instance what a command has written.
+    """
     if not path.exists():
         path.write_text(code, encoding="utf-8")
         return
     text = path.read_text(encoding="utf-8")
+    if code in text:
+        return
     if code.startswith("from "):
         text = text.replace("\nfrom ", f"\n{code}from ", 1)
     elif code.startswith("    "):

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from inspect import iscoroutine
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import click
 from quart import Quart, Request, Websocket
@@ -17,6 +17,7 @@ from quart_schema import Contact, Info, License
 import chassis.http.health
 import chassis.maintenance.routes
 from chassis.cli.database_commands import database_group
+from chassis.cli.development import development_commands
 from chassis.cli.settings_commands import register_settings_commands
 from chassis.config import PROJECT, ChassisConfig
 from chassis.dependency_container import ChassisContainer
@@ -50,6 +51,7 @@ class ChassisApp(Quart):
     container: ChassisContainer
     views: list[ModuleType]  # those of the chassis and of the service
     drain: Drain
+    _wired: ClassVar["ChassisApp | None"] = None  # the application of this process whose providers are injected
 
     def __init__(self, import_name: str, config: ChassisConfig, container: ChassisContainer) -> None:
         configure_logging(config.LOG_LEVEL, config.LOG_FORMAT)
@@ -67,7 +69,9 @@ class ChassisApp(Quart):
 
     def wire(self) -> None:
         """Inject the providers of this container into the views; another application of the process loses them."""
-        self.container.wire(modules=self.views)
+        if ChassisApp._wired is not self:
+            self.container.wire(modules=self.views)
+            ChassisApp._wired = self
 
     async def close_databases(self) -> None:
         await self.container.probe_database().close()
@@ -152,6 +156,8 @@ def register_commands(app: ChassisApp, config: ChassisConfig, commands: Sequence
     app.cli.add_command(database_group(config.SQLALCHEMY_DATABASE_URI))
     register_settings_commands(app, config, config.SQLALCHEMY_DATABASE_URI)
     register_maintenance_commands(app, app.container.window_operator)
+    for command in development_commands():
+        app.cli.add_command(command)
     for command in commands:
         if command.callback:
             command.callback = partial(_run_command, app, command.callback)

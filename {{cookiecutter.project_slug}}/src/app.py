@@ -2,11 +2,12 @@
 
 import sys
 
+from chassis.cli.development import settings_of_command
 from chassis.domain.exceptions import ConfigurationError
 from src.config import Config
 from src.create_app import create_app
 
 try:
-    app = create_app(Config.load())
+    app = create_app(Config.load(**settings_of_command()))
 except ConfigurationError as error:
     sys.exit(f"Error: {error}")

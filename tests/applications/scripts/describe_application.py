@@ -7,7 +7,7 @@ import json
 import sys
 
 from chassis.persistence.url import parse_url
-from click import Command
+from click import Command, Context, Group
 from quart.cli import QuartGroup
 from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.mysql import mariadb
@@ -27,12 +27,20 @@ def is_served(method: str, path: str) -> bool:
         return False
 
 
+def commands_of(command: Command) -> dict[str, Command | None]:
+    """The commands of a group, also of one that loads them when it is asked."""
+    if command is group or not isinstance(command, Group):
+        return dict(getattr(command, "commands", {}))
+    context = Context(command)
+    return {name: command.get_command(context, name) for name in command.list_commands(context)}
+
+
 def is_understood(words: list[str]) -> bool:
     command: Command = group
     options = {"--app"}
     for word in words[1:]:
         own = app.cli.commands if command is group else {}
-        commands = {**getattr(command, "commands", {}), **own}
+        commands = {**commands_of(command), **own}
         if word in commands:
             command = commands[word]
             options |= {option for parameter in command.params for option in parameter.opts}

@@ -30,9 +30,10 @@ def register_crud(
     update: type[BodySchema] | None = None,
     query: type[PageQuery] | None = PageQuery,
     delete: bool = True,
+    path: str | None = None,
     service: str | None = None,
 ) -> None:
-    """Register views that create, retrieve, list, update and delete entities below `/<name>`.
+    """Register views that create, retrieve, list, update and delete entities below `path`, by default `/<name>`.
 
     Every entity is sent as `schema`, whose field `id` has the type of the keys. There is no view for a body or a query
     that is None. The views call the service that the container provides as `service`, by default `<name>_service`.
@@ -42,7 +43,8 @@ def register_crud(
     """
     service = service or f"{name}_service"
     views = _Views(service, schema)
-    collection, entity = f"/{name}", f"/{name}/<{_find_converter(schema)}:{name}_id>"
+    collection = path or f"/{name}"
+    entity = f"{collection}/<{_find_converter(schema)}:{name}_id>"
 
     def register(method: str, path: str, verb: str, view: View) -> None:
         view.__name__ = view.__qualname__ = f"{verb}_{name}"

@@ -6,9 +6,10 @@ from chassis.http.schemas.form import FormSchema
 from chassis.http.schemas.json_value import Json
 from chassis.http.schemas.page import CursorPageSchema, ItemsSchema, PageQuery, PageSchema
 from chassis.http.schemas.query import Cursor, QuerySchema, sort_by
-from chassis.http.schemas.types import Date, Email, Id, Moment, Text, Url, VisibleText
+from chassis.http.schemas.types import BigInteger, Date, Email, Id, Integer, Moment, Text, Url, VisibleText
 
 __all__ = [
+    "BigInteger",
     "BodySchema",
     "Cursor",
     "CursorPageSchema",
@@ -17,6 +18,7 @@ __all__ = [
     "Email",
     "FormSchema",
     "Id",
+    "Integer",
     "ItemsSchema",
     "Json",
     "Moment",

@@ -43,6 +43,8 @@ def _require_moment_in_utc(value: datetime) -> datetime:
 
 
 Id = Annotated[int, Field(ge=1, le=MAX_ID)]
+Integer = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]  # what the columns of these names can hold
+BigInteger = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 # PostgreSQL stores any character except NUL. Every text has a length, because a page holds up to a hundred of them;
 # `Annotated[Text, Field(max_length=50_000)]` has another one.
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=MAX_TEXT_LENGTH)]

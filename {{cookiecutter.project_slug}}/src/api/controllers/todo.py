@@ -5,11 +5,11 @@ from typing import Annotated
 from dependency_injector.wiring import Provide, inject
 from pydantic import BaseModel, Field
 from quart import Blueprint, ResponseReturnValue
-from quart_schema import document_response, tag_blueprint, validate_querystring, validate_request
+from quart_schema import document_response, tag_blueprint, validate_request
 
-from chassis.http.responses import create_empty_response, create_response
-from chassis.http.schemas.body import BodySchema, Text, VisibleText, unset
-from chassis.http.schemas.page import ItemsSchema, PageQuery, PageSchema
+from chassis.http.crud import register_crud
+from chassis.http.responses import create_response
+from chassis.http.schemas import BodySchema, ItemsSchema, PageQuery, Text, VisibleText, unset
 from src.domain.todo import DESCRIPTION_LENGTH, TITLE_LENGTH
 from src.services.todo_service import TodoService
 
@@ -52,42 +52,7 @@ class TodoQuery(PageQuery):
     title: Text | None = Field(default=None, description="Only todos with exactly this title.")
 
 
-@blueprint.post("/todo")
-@validate_request(TodoCreateSchema)
-@document_response(TodoSchema, HTTPStatus.CREATED)
-@inject
-async def create_todo(data: TodoCreateSchema, todo_service: InjectedTodoService) -> ResponseReturnValue:
-    return create_response(await todo_service.create(data.sent_values()), TodoSchema, HTTPStatus.CREATED)
-
-
-@blueprint.get("/todo/<int:todo_id>")
-@document_response(TodoSchema)
-@inject
-async def retrieve_todo(todo_id: int, todo_service: InjectedTodoService) -> ResponseReturnValue:
-    return create_response(await todo_service.get(todo_id), TodoSchema)
-
-
-@blueprint.get("/todo")
-@validate_querystring(TodoQuery)
-@document_response(PageSchema[TodoSchema])
-@inject
-async def list_todos(query_args: TodoQuery, todo_service: InjectedTodoService) -> ResponseReturnValue:
-    return create_response(await todo_service.get_all(query_args.params()), TodoSchema)
-
-
-@blueprint.patch("/todo/<int:todo_id>")
-@validate_request(TodoUpdateSchema)
-@document_response(TodoSchema)
-@inject
-async def update_todo(todo_id: int, data: TodoUpdateSchema, todo_service: InjectedTodoService) -> ResponseReturnValue:
-    return create_response(await todo_service.update(todo_id, data.sent_values()), TodoSchema)
-
-
-@blueprint.delete("/todo/<int:todo_id>")
-@inject
-async def delete_todo(todo_id: int, todo_service: InjectedTodoService) -> ResponseReturnValue:
-    await todo_service.delete(todo_id)
-    return create_empty_response()
+register_crud(blueprint, "todo", schema=TodoSchema, create=TodoCreateSchema, update=TodoUpdateSchema, query=TodoQuery)
 
 
 @blueprint.post("/todo/<int:todo_id>/split")

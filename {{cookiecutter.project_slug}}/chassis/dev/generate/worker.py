@@ -1,0 +1,59 @@
+"""Carries out the steps of a command in a copy of the project, whose code it imports.
+
+usage: python -m chassis.dev.generate.worker STEPS
+
+STEPS is a JSON list. The last line of the output is a JSON object, whose `error` is a sentence or null.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from chassis.config import ROOT
+from chassis.dev.generate import steps as step_functions
+from chassis.dev.generate.migration import Migrations
+from chassis.dev.generate.refusal import GeneratorError
+from chassis.dev.generate.service import Service
+from chassis.persistence.engine import create_migration_engine
+from chassis.persistence.url import parse_url
+
+Steps = Sequence[dict[str, Any]]
+WITH_DATABASE = "GENERATOR_HAS_DATABASE"
+
+
+def run_steps(steps: Steps, connection: Connection | None) -> None:
+    service = Service(ROOT)
+    migrations = Migrations(connection) if connection is not None else None
+    if migrations:
+        migrations.upgrade()
+    for step in steps:
+        arguments = dict(step)
+        function: Callable[..., None] = getattr(step_functions, arguments.pop("step"))
+        function(service, migrations, **arguments)
+
+
+async def run_with_database(steps: Steps, uri: str) -> None:
+    async with create_migration_engine(parse_url(uri)).connect() as connection:
+        await connection.run_sync(lambda sync: run_steps(steps, sync))
+
+
+def main(arguments: Sequence[str]) -> None:
+    steps: Steps = json.loads(arguments[0])
+    error = None
+    try:
+        if os.environ.get(WITH_DATABASE):
+            asyncio.run(run_with_database(steps, os.environ["SQLALCHEMY_DATABASE_URI"]))
+        else:
+            run_steps(steps, None)
+    except GeneratorError as refusal:
+        error = str(refusal)
+    print(json.dumps({"error": error}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
