@@ -1,8 +1,9 @@
-# PYTHON makes the virtual environment, PORT is where the service of `make demo` answers.
+# PYTHON makes the virtual environment, PORT is where the service of `make demo` answers, ROUNDS is for `make benchmark`.
 PYTHON ?= python3
+ROUNDS ?= 5
 DEMO = build/my-service
 TEMPLATE = '{{cookiecutter.project_slug}}' hooks cookiecutter.json
-CODE = hooks tests local_extensions.py
+CODE = hooks tests benchmarks local_extensions.py
 
 # Projects are installed by the uv of .venv, several times faster than by pip, from the index that pip would use.
 UV_DEFAULT_INDEX ?= $(or $(PIP_INDEX_URL),$(shell .venv/bin/python -m pip config get global.index-url 2>/dev/null))
@@ -10,10 +11,10 @@ UV_PYTHON_DOWNLOADS = never
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export UV_DEFAULT_INDEX UV_PYTHON_DOWNLOADS
 
-.PHONY: help demo test lint check format lock
+.PHONY: help demo test lint check format lock benchmark
 
 help: ## this list
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/installed ## a project with the default answers in build/, running on http://127.0.0.1:7000 (PORT=7001)
 	@if [ ! -d $(DEMO) ]; then \
@@ -42,10 +43,29 @@ COMPILE = .venv/bin/uv pip compile --quiet --upgrade --universal --python-versio
 # What docs/observability.md tells to add to a project, and the package that it warns of.
 OBSERVABILITY = { sed -n 's/^+ *"\(.*>=[^"]*\)".*/\1/p' docs/observability.md; echo opentelemetry-instrumentation-sqlalchemy; }
 
+# An environment for each version of Python, with the packages of a project and those that it is compared with.
+PYTHON_VERSION = $(shell $(PYTHON) -c 'import platform; print(platform.python_version())')
+BENCHMARK = $(CURDIR)/build/benchmark-$(PYTHON_VERSION)
+
+benchmark: .venv/installed ## CPU time of a service and of others, written into docs/performance.md (ROUNDS=1, PYTHON=python3.13)
+	@$(MAKE) --no-print-directory $(BENCHMARK)/installed
+	@rm -rf $(BENCHMARK)/my-service
+	@.venv/bin/cookiecutter --no-input --default-config --output-dir $(BENCHMARK) . >/dev/null
+	@cd $(BENCHMARK)/my-service && PYTHONPATH=$(CURDIR) $(BENCHMARK)/bin/python -m chassis.dev.postgres temporary -- \
+		$(BENCHMARK)/bin/python -m benchmarks . $(ROUNDS)
+
+$(BENCHMARK)/installed: benchmarks/requirements.txt
+	@echo 'Installing benchmarks/requirements.txt into $(BENCHMARK)'
+	@.venv/bin/uv venv --quiet --clear --python $(PYTHON) $(BENCHMARK)
+	@.venv/bin/uv pip install --quiet --compile-bytecode --require-hashes --python $(BENCHMARK)/bin/python -r $<
+	@touch $@
+
 lock: .venv/installed ## requirements*.txt anew from pyproject.toml, for all platforms
 	$(COMPILE) pyproject.toml --output-file requirements.txt
 	$(COMPILE) pyproject.toml --group dev --constraint requirements.txt --output-file requirements-dev.txt
 	$(COMPILE) --group clients --output-file tests/clients/requirements.txt
+	$(COMPILE) --group pyproject.toml:benchmark '{{cookiecutter.project_slug}}/requirements.txt' \
+		--constraint '{{cookiecutter.project_slug}}/requirements-dev.txt' --output-file benchmarks/requirements.txt
 	$(OBSERVABILITY) | $(COMPILE) - --constraint '{{cookiecutter.project_slug}}/requirements-dev.txt' \
 		--output-file tests/observability.txt
 

@@ -1,6 +1,6 @@
-"""The benchmarks run, and the order of magnitude of their results, CPU time only, is as expected."""
+"""The order of magnitude of what layers cost, in CPU time of calls in one process, is as expected."""
 
-import re
+import json
 from pathlib import Path
 
 import pytest
@@ -10,26 +10,31 @@ from support.service import Commands
 from support.template import ROOT
 
 pytestmark = pytest.mark.alone
+ROUNDS = "10"
 
 
-def test_an_open_gate_costs_microseconds_and_a_refusal_less_than_a_view(project: Path, commands: Commands) -> None:
-    result = commands.run(ROOT, "python", "benchmarks/maintenance_gate.py", str(project))
-
+@pytest.fixture(name="microseconds", scope="module")
+def _microseconds(project: Path, commands: Commands) -> dict[str, float]:
+    """What calls cost, by their names in benchmarks/in_process.py."""
+    result = commands.run(project, "python", "-m", "benchmarks.in_process", ROUNDS, PYTHONPATH=str(ROOT))
     assert result.returncode == 0, result.stderr
-    for line in result.stdout.splitlines():
-        note(f"window: {line}")
-    added, refused, served = (
-        float(number.replace(",", "")) for number in re.findall(r"([\d.,]+) (?:µs|requests)", result.stdout)
-    )
+    costs: dict[str, float] = json.loads(result.stdout)
+    return costs
+
+
+def test_an_open_gate_costs_microseconds_and_a_refusal_less_than_a_view(microseconds: dict[str, float]) -> None:
+    added = microseconds["open gate"] - microseconds["nothing"]
+    refused, served = (1e6 / microseconds[name] for name in ("refused", "live"))
+
+    note(f"window: the open gate adds {added:.2f} µs, {refused:,.0f} refusals or {served:,.0f} answers a second")
     assert added < 20
     assert refused > 5 * served
 
 
-def test_the_log_line_of_a_request_costs_microseconds(project: Path, commands: Commands) -> None:
-    result = commands.run(ROOT, "python", "benchmarks/access_log.py", str(project))
+def test_the_log_line_of_a_request_costs_microseconds(microseconds: dict[str, float]) -> None:
+    line = microseconds["answer with id and line"] - microseconds["answer with id"]
+    identity = microseconds["answer with id"] - microseconds["answer"]
 
-    assert result.returncode == 0, result.stderr
-    note(f"access log: {result.stdout.strip()}")
-    line, identity = (float(number) for number in re.findall(r"([\d.]+) µs", result.stdout))
+    note(f"access log: the line adds {line:.1f} µs, the id {identity:.1f} µs")
     assert 0 < line < 300
     assert 0 < identity < 300

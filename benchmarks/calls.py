@@ -1,12 +1,12 @@
-"""ASGI calls are made in this process: the noise of a server and a network would hide small differences."""
+"""Calls in this process: the noise of a server and a network would hide small differences."""
 
 import asyncio
+import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-ROUNDS = 200
-CALLS = 500  # per round: long enough for the clock, short enough for both sides to meet the same disturbances
+CALLS = 100  # per round: long enough for the clock, short enough for all to meet the same disturbances
 HEADERS = [
     (b"host", b"localhost:7000"),
     (b"user-agent", b"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"),
@@ -17,16 +17,15 @@ HEADERS = [
     (b"x-request-id", b"0123456789abcdef0123456789abcdef"),
 ]
 
-Call = Callable[[], Awaitable[None]]
+Call = Callable[[], Awaitable[object]]
 
 
-def request(application: Any, path: str) -> tuple[Call, list[int]]:  # noqa: ANN401
-    """Return a function that makes the request, and the list to which it appends statuses."""
-    statuses: list[int] = []
+def request(application: Any, path: str, status: int = 200) -> Call:  # noqa: ANN401
+    """Return a function that makes the request, and fails if it is answered with another status."""
 
     async def send(message: dict[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            statuses.append(message["status"])
+        if message.get("status", status) != status:
+            raise RuntimeError(f"{path}: {message['status']}")
 
     async def call() -> None:
         messages = [{"type": "http.request", "body": b"", "more_body": False}]
@@ -51,20 +50,20 @@ def request(application: Any, path: str) -> tuple[Call, list[int]]:  # noqa: ANN
         }
         await application(scope, receive, send)
 
-    return call, statuses
+    return call
 
 
-async def seconds_per_call(call: Call, calls: int) -> float:
+async def measure(calls: Mapping[str, Call], rounds: int) -> dict[str, float]:
+    """Return the CPU microseconds that each call costs: the least of all rounds, in which all calls take turns."""
+    least = dict.fromkeys(calls, math.inf)
+    for _ in range(rounds):
+        for name, call in calls.items():
+            least[name] = min(least[name], await microseconds_per_call(call))
+    return least
+
+
+async def microseconds_per_call(call: Call) -> float:
     started = time.process_time()
-    for _ in range(calls):
+    for _ in range(CALLS):
         await call()
-    return (time.process_time() - started) / calls
-
-
-async def time_alternately(first: Call, second: Call, calls: int) -> tuple[list[float], list[float]]:
-    """Return the CPU seconds per call of each round; the two take turns in beginning."""
-    seconds: dict[Call, list[float]] = {first: [], second: []}
-    for number in range(ROUNDS):
-        for call in (first, second) if number % 2 else (second, first):
-            seconds[call].append(await seconds_per_call(call, calls))
-    return seconds[first], seconds[second]
+    return (time.process_time() - started) / CALLS * 1e6

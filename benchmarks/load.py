@@ -1,0 +1,124 @@
+"""Clients that send requests one after the other over connections that stay open; runs in a process of its own.
+
+usage: python -m benchmarks.load JSON   with the members of `Load`; prints the members of `Measured` as JSON
+"""
+
+import asyncio
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import cast
+
+LAST_ANSWER = 30.0  # seconds
+
+
+@dataclass(frozen=True)
+class Load:
+    """The requests of all clients, in turn, and the status that all answers must have."""
+
+    port: int
+    requests: list[str]
+    status: int
+    clients: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the clients have seen; times are in milliseconds."""
+
+    requests: int
+    seconds: float
+    p50: float
+    p99: float
+
+
+class Client(asyncio.Protocol):
+    """One connection; after an answer with `Connection: close` another client takes its place."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, crowd: "Crowd") -> None:
+        self._crowd = crowd
+        self._received = b""
+        self._sent = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self._send()
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, separator, body = self._received.partition(b"\r\n\r\n")
+        if separator and len(body) >= int(head.lower().partition(b"content-length: ")[2].split(b"\r")[0]):
+            self._received = b""
+            self._crowd.record(head, time.perf_counter() - self._sent)
+            if b"\r\nconnection: close" in head.lower():
+                self.transport.close()
+            else:
+                self._send()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self._crowd.replace()
+
+    def _send(self) -> None:
+        if self._crowd.has_ended:
+            self.transport.close()
+            return
+        self._sent = time.perf_counter()
+        self.transport.write(self._crowd.next_request())
+
+
+class Crowd:
+    """All clients of a load, and how long they waited for each answer."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._requests = [request.encode() for request in load.requests]
+        self._status = f"HTTP/1.1 {load.status} ".encode()
+        self._waited: list[float] = []
+        self._open = load.clients
+        self._ended = asyncio.get_running_loop().create_future()
+        self._started = time.perf_counter()
+
+    @property
+    def has_ended(self) -> bool:
+        return time.perf_counter() - self._started >= self._load.seconds
+
+    def next_request(self) -> bytes:
+        return self._requests[len(self._waited) % len(self._requests)]
+
+    def record(self, head: bytes, seconds: float) -> None:
+        if not head.startswith(self._status):
+            sys.exit(f"{self._load.requests[0]!r} was answered with {head.decode()}")
+        self._waited.append(seconds)
+
+    def replace(self) -> None:
+        if not self.has_ended:
+            self._task = asyncio.ensure_future(self.connect())
+            return
+        self._open -= 1
+        if not self._open:
+            self._ended.set_result(None)
+
+    async def connect(self) -> None:
+        await asyncio.get_running_loop().create_connection(lambda: Client(self), "127.0.0.1", self._load.port)
+
+    async def run(self) -> Measured:
+        for _ in range(self._load.clients):
+            await self.connect()
+        await asyncio.wait_for(self._ended, self._load.seconds + LAST_ANSWER)
+        seconds, waited = time.perf_counter() - self._started, sorted(self._waited)
+        p50, p99 = (1000 * waited[int(len(waited) * part)] for part in (0.5, 0.99))
+        return Measured(len(waited), seconds, p50, p99)
+
+
+async def main(load: Load) -> None:
+    print(json.dumps(asdict(await Crowd(load).run())))
+
+
+if __name__ == "__main__":
+    import uvloop  # whoever starts this process need not have it
+
+    uvloop.run(main(Load(**json.loads(sys.argv[1]))))

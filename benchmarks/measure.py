@@ -1,0 +1,137 @@
+"""One round: every server runs every case, in turn."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import instances
+from benchmarks.answers import require_equal_answers
+from benchmarks.cases import CASES, CREATE, DISTANT, LIST, ONE, REFUSED, UPDATE, Case
+from benchmarks.database import FIRST_KEYS, LAST_KEYS, RESET, Databases, distant, execute, fill
+from benchmarks.processes import BIN, ROOT, cpu_seconds, resident_mebibytes, run_load
+from benchmarks.results import Results
+from benchmarks.servers import HYPERCORN_OURS, OURS, SERVERS, RunningServer, serve
+
+SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Places:
+    """The generated project, and the databases."""
+
+    project: Path
+    uri: str
+    keyset_uri: str
+    last_cursor: str
+    postgres: str  # its version
+
+    @property
+    def folder(self) -> Path:
+        """Return where logs are written."""
+        return self.project.parent
+
+
+def prepare(project: Path, uri: str) -> Places:
+    """Create the databases; the cursor of the last page is taken while its rows are the only ones."""
+    databases = Databases(uri)
+    todos = databases.create("todos", project, "generate_series(1, 31)")
+    keyset = databases.create("keyset", project, LAST_KEYS)
+    cursor = run_in_project(project, keyset, "benchmarks.keyset", "1")["cursor"]
+    fill(keyset, FIRST_KEYS)
+    return Places(project, todos, keyset, cursor, databases.version())
+
+
+def run_round(results: Results, places: Places, number: int) -> None:
+    with serve_all(places) as servers:
+        for server in servers:
+            results.add(server.server.name, "start", seconds=server.seconds_to_start)
+        order = servers[number % len(servers) :] + servers[: number % len(servers)]
+        for case in CASES:
+            for server in order:
+                run_case(results, server, case)
+                if case in (CREATE, UPDATE):
+                    execute(places.uri, *RESET)
+        for server in servers:
+            results.add(server.server.name, "memory", mebibytes=resident_mebibytes(server.pid))
+        run_refused(results, places, servers[0])
+    run_distant(results, places)
+    run_keyset(results, places)
+    run_in_process(results, places)
+
+
+@contextmanager
+def serve_all(places: Places) -> Iterator[list[RunningServer]]:
+    """Run all servers, which have answered a few requests, and with the same bodies."""
+    with ExitStack() as stack:
+        servers = [stack.enter_context(serve(server, places.project, places.uri)) for server in SERVERS]
+        require_equal_answers(servers, lambda: execute(places.uri, *RESET))
+        for server in servers:
+            for case in (ONE, LIST):
+                run_load(case.load(server.port, SECONDS / 4))
+        yield servers
+
+
+def run_case(results: Results, server: RunningServer, case: Case) -> None:
+    before = cpu_seconds(server.pid)
+    measured = run_load(case.load(server.port, SECONDS))
+    results.add(
+        server.server.name,
+        case.name,
+        microseconds=(cpu_seconds(server.pid) - before) / measured.requests * 1e6,
+        rate=measured.requests / measured.seconds,
+        p50=measured.p50,
+        p99=measured.p99,
+    )
+
+
+def run_refused(results: Results, places: Places, server: RunningServer) -> None:
+    """Measure requests during a maintenance window."""
+    settings = {**OURS, "SQLALCHEMY_DATABASE_URI": places.uri, "PATH": f"{BIN}:/usr/bin:/bin"}
+    subprocess.run(["quart", "activate_maintenance_mode"], cwd=places.project, env=settings, check=True)
+    run_case(results, server, REFUSED)
+    subprocess.run(["quart", "deactivate_maintenance_mode"], cwd=places.project, env=settings, check=True)
+
+
+def run_distant(results: Results, places: Places) -> None:
+    """Measure servers whose database is 20 ms away, and instances of ours behind a proxy."""
+    with distant(places.uri, places.folder) as uri:
+        for server in SERVERS:
+            with serve(server, places.project, uri) as running:
+                run_load(DISTANT.load(running.port, SECONDS / 4))
+                run_case(results, running, DISTANT)
+        if instances.is_installed():
+            with serve(HYPERCORN_OURS, places.project, uri) as one, serve(HYPERCORN_OURS, places.project, uri) as two:
+                run_instances(results, places, one.port)
+                run_instances(results, places, one.port, two.port)
+
+
+def run_instances(results: Results, places: Places, *ports: int) -> None:
+    with instances.balance(places.folder, *ports) as port:
+        run_load(DISTANT.load(port, SECONDS / 4))
+        measured = run_load(DISTANT.load(port, SECONDS))
+        results.add("nginx", f"instances: {len(ports)}", rate=measured.requests / measured.seconds)
+
+
+def run_keyset(results: Results, places: Places) -> None:
+    times = run_in_project(places.project, places.keyset_uri, "benchmarks.keyset", "300", places.last_cursor)
+    for name in ("first page", "last page"):
+        results.add("in process", name, milliseconds=times[name])
+
+
+def run_in_process(results: Results, places: Places) -> None:
+    for name, microseconds in run_in_project(places.project, places.uri, "benchmarks.in_process", "15").items():
+        results.add("in process", name, microseconds=microseconds)
+
+
+def run_in_project(project: Path, uri: str, module: str, *arguments: str) -> dict[str, Any]:
+    """Run a module that measures the code of the project in its own process, and return what it prints."""
+    settings = {"SQLALCHEMY_DATABASE_URI": uri, "PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    command = [sys.executable, "-m", module, *arguments]
+    result = subprocess.run(command, cwd=project, env=settings, check=True, stdout=subprocess.PIPE)
+    printed: dict[str, Any] = json.loads(result.stdout)
+    return printed
