@@ -16,6 +16,7 @@ from support.machine import hold_lock
 from support.template import BUILD, ROOT, TEMPLATE
 
 OBSERVABILITY_PINS = ROOT / "tests" / "observability.txt"  # written by `make lock`
+BENCHMARK_PINS = ROOT / "benchmarks" / "requirements.txt"  # written by `make lock`
 
 
 @pytest.fixture(name="project_environment", scope="session")
@@ -28,10 +29,22 @@ def _project_environment() -> Path:
 def _observability_packages(project_environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the packages that docs/observability.md adds to a project, for PYTHONPATH."""
     folder = tmp_path_factory.mktemp("packages")
-    install = [f"{project_environment}/uv", "pip", "install", "--quiet", "--python", f"{project_environment}/python"]
-    pinned = ["--no-deps", "--require-hashes", "--requirement", str(OBSERVABILITY_PINS)]
-    subprocess.run([*install, "--target", str(folder), *pinned], check=True)
+    install_into(folder, project_environment, "--no-deps", "--require-hashes", "--requirement", str(OBSERVABILITY_PINS))
     return folder
+
+
+@pytest.fixture(name="server_packages", scope="session")
+def _server_packages(project_environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the servers of docs/servers.md, for PYTHONPATH."""
+    folder = tmp_path_factory.mktemp("servers")
+    install_into(folder, project_environment, "--constraint", str(BENCHMARK_PINS), "uvicorn[standard]", "granian")
+    return folder
+
+
+def install_into(folder: Path, environment: Path, *packages: str) -> None:
+    """Install packages for the Python of this environment, but not into it."""
+    install = [f"{environment}/uv", "pip", "install", "--quiet", "--python", f"{environment}/python"]
+    subprocess.run([*install, "--target", str(folder), *packages], check=True)
 
 
 def find_environment(version: str) -> Path | None:
