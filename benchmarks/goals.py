@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from benchmarks.cases import CREATE, LIST, ONE
+from benchmarks.cases import CREATE, LIST, ONE, PING, REFUSED
 from benchmarks.results import Results
 from benchmarks.servers import FASTAPI, FLOOR, HYPERCORN_OURS
 
@@ -44,6 +44,7 @@ GOALS = (
     ),
     cpu("`/health/live` in process, against Quart", "≤ 1.3", (IN_PROCESS, "live"), (IN_PROCESS, "live of Quart")),
     cpu("`/health/live` in process, against a refusal", "≥ 3", (IN_PROCESS, "live"), (IN_PROCESS, "refused")),
+    cpu("ping on Hypercorn, against a refusal", "", (OURS, PING.name), (OURS, REFUSED.name)),
     Goal(
         *("the last of a million rows by keyset, against the first", "≤ 1.2", "milliseconds"),
         *((IN_PROCESS, "last page"), (IN_PROCESS, "first page")),

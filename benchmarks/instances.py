@@ -16,6 +16,11 @@ error_log stderr;
 events {{ worker_connections 1024; }}
 http {{
     access_log off;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
     upstream service {{
         {servers}
         keepalive 200;

@@ -91,10 +91,14 @@ def run_case(results: Results, server: RunningServer, case: Case) -> None:
 
 def run_refused(results: Results, places: Places, server: RunningServer) -> None:
     """Measure requests during a maintenance window."""
-    settings = {**OURS, "SQLALCHEMY_DATABASE_URI": places.uri, "PATH": f"{BIN}:/usr/bin:/bin"}
-    subprocess.run(["quart", "activate_maintenance_mode"], cwd=places.project, env=settings, check=True)
+    switch_window(places, "activate_maintenance_mode")
     run_case(results, server, REFUSED)
-    subprocess.run(["quart", "deactivate_maintenance_mode"], cwd=places.project, env=settings, check=True)
+    switch_window(places, "deactivate_maintenance_mode")
+
+
+def switch_window(places: Places, command: str) -> None:
+    environment = {**OURS, "SQLALCHEMY_DATABASE_URI": places.uri, "PATH": f"{BIN}:/usr/bin:/bin"}
+    subprocess.run(["quart", command], cwd=places.project, env=environment, check=True, capture_output=True)
 
 
 def run_distant(results: Results, places: Places) -> None:

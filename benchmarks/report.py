@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.cases import CASES, DISTANT, LIST, ONE
-from benchmarks.goals import GOALS, Goal
+from benchmarks.goals import GOALS, IN_PROCESS, Goal
 from benchmarks.processes import ROOT
 from benchmarks.results import Results
 from benchmarks.servers import SERVERS
@@ -22,6 +22,8 @@ PACKAGES = (
     *("quart", "hypercorn", "sqlalchemy", "asyncpg", "pydantic", "uvloop"),
     *("fastapi", "litestar", "advanced-alchemy", "uvicorn", "granian"),
 )
+
+CALLS = ("get", "SQL of get", "get_all", "SQL of get_all", "live", "live of Quart", "refused")
 
 
 def write_page(text: str) -> None:
@@ -42,7 +44,8 @@ def describe(results: Results, rounds: int, postgres: str) -> str:
             *section("CPU time", "Microseconds of the serving process for a request.", cpu_table(results)),
             *section("Speed", "16 clients; requests per second, and milliseconds for an answer.", speed_table(results)),
             *section("Distance", "100 clients read one todo; the database is 20 ms away.", distance_table(results)),
-            *section("Start and memory", "After all cases of a round.", start_table(results)),
+            *section("Start and memory", "Memory after all cases of a round.", start_table(results)),
+            *section("Calls in process", "Microseconds of CPU time.", in_process_table(results)),
         ]
     )
 
@@ -121,6 +124,11 @@ def start_table(results: Results) -> list[str]:
         for server in SERVERS
     )
     return table(["", "seconds to the first answer", "MiB resident"], rows)
+
+
+def in_process_table(results: Results) -> list[str]:
+    rows = ([name, cell(results.values(IN_PROCESS, name, "microseconds"))] for name in CALLS)
+    return table(["", "CPU time"], rows)
 
 
 def cell(values: Sequence[float], digits: int = 0) -> str:
