@@ -43,21 +43,20 @@ COMPILE = .venv/bin/uv pip compile --quiet --upgrade --universal --python-versio
 # What docs/observability.md tells to add to a project, and the package that it warns of.
 OBSERVABILITY = { sed -n 's/^+ *"\(.*>=[^"]*\)".*/\1/p' docs/observability.md; echo opentelemetry-instrumentation-sqlalchemy; }
 
-# An environment for each version of Python, with the packages of a project and those that it is compared with.
-PYTHON_VERSION = $(shell $(PYTHON) -c 'import platform; print(platform.python_version())')
-BENCHMARK = $(CURDIR)/build/benchmark-$(PYTHON_VERSION)
+# An environment for each version of Python, with the packages of a project and those of its peers.
+BENCHMARK = build/benchmark-$(shell $(PYTHON) -c 'import platform; print(platform.python_version())')
 
-benchmark: .venv/installed ## CPU time of a service and of others, written into docs/performance.md (ROUNDS=1, PYTHON=python3.13)
+benchmark: .venv/installed ## compares a service with others in docs/performance.md (ROUNDS=1, PYTHON=python3.13)
 	@$(MAKE) --no-print-directory $(BENCHMARK)/installed
 	@rm -rf $(BENCHMARK)/my-service
 	@.venv/bin/cookiecutter --no-input --default-config --output-dir $(BENCHMARK) . >/dev/null
-	@cd $(BENCHMARK)/my-service && PYTHONPATH=$(CURDIR) $(BENCHMARK)/bin/python -m chassis.dev.postgres temporary -- \
-		$(BENCHMARK)/bin/python -m benchmarks . $(ROUNDS)
+	@cd $(BENCHMARK)/my-service && PYTHONPATH=$(CURDIR) ../bin/python -m chassis.dev.postgres temporary -- \
+		../bin/python -m benchmarks . $(ROUNDS)
 
-$(BENCHMARK)/installed: benchmarks/requirements.txt
-	@echo 'Installing benchmarks/requirements.txt into $(BENCHMARK)'
-	@.venv/bin/uv venv --quiet --clear --python $(PYTHON) $(BENCHMARK)
-	@.venv/bin/uv pip install --quiet --compile-bytecode --require-hashes --python $(BENCHMARK)/bin/python -r $<
+build/benchmark-%/installed: benchmarks/requirements.txt
+	@echo 'Installing benchmarks/requirements.txt into $(@D)'
+	@.venv/bin/uv venv --quiet --clear --python $(PYTHON) $(@D)
+	@.venv/bin/uv pip install --quiet --compile-bytecode --require-hashes --python $(@D)/bin/python -r $<
 	@touch $@
 
 lock: .venv/installed ## requirements*.txt anew from pyproject.toml, for all platforms

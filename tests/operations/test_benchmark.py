@@ -1,10 +1,12 @@
-"""The peers of the benchmark that need no further packages answer the same as the service."""
+"""The benchmark compares servers that answer the same, and its page explains what it writes."""
 
+import re
 from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.answers import answers
-from benchmarks.servers import FLOOR, QUART
+from benchmarks.cases import CASES
+from benchmarks.servers import FLOOR, QUART, SERVERS
 from support.postgres import Postgres
 from support.service import Commands
 from support.template import ROOT
@@ -22,3 +24,11 @@ def test_the_floor_and_quart_answer_like_the_service(project: Path, commands: Co
             expected = expected or received
 
             assert received == expected
+
+
+def test_the_page_explains_every_server_and_case_and_has_a_place_for_their_results() -> None:
+    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    explained = {name for row in re.findall(r"^\| ([\w ,-]+) \|", page, re.MULTILINE) for name in row.split(", ")}
+
+    assert {each.name for each in (*SERVERS, *CASES)} <= explained
+    assert re.findall("<!-- benchmark (.+) -->", page) == re.findall("<!-- end (.+) -->", page) == ["3.11", "3.13"]
