@@ -1,4 +1,4 @@
-"""Two instances behind nginx against one, both with a distant database, for which each instance has ten connections."""
+"""nginx in front of one instance or of two."""
 
 import shutil
 from collections.abc import Iterator

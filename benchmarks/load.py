@@ -43,6 +43,7 @@ class Client(asyncio.Protocol):
         self._crowd = crowd
         self._received = b""
         self._sent = 0.0
+        self._is_waiting = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -52,7 +53,7 @@ class Client(asyncio.Protocol):
         self._received += data
         head, separator, body = self._received.partition(b"\r\n\r\n")
         if separator and len(body) >= int(head.lower().partition(b"content-length: ")[2].split(b"\r")[0]):
-            self._received = b""
+            self._received, self._is_waiting = b"", False
             self._crowd.record(head, time.perf_counter() - self._sent)
             if b"\r\nconnection: close" in head.lower():
                 self.transport.close()
@@ -60,13 +61,15 @@ class Client(asyncio.Protocol):
                 self._send()
 
     def connection_lost(self, _exc: Exception | None) -> None:
+        if self._is_waiting:
+            self._crowd.fail("the connection was lost")
         self._crowd.replace()
 
     def _send(self) -> None:
         if self._crowd.has_ended:
             self.transport.close()
             return
-        self._sent = time.perf_counter()
+        self._sent, self._is_waiting = time.perf_counter(), True
         self.transport.write(self._crowd.next_request())
 
 
@@ -79,6 +82,7 @@ class Crowd:
         self._status = f"HTTP/1.1 {load.status} ".encode()
         self._waited: list[float] = []
         self._open = load.clients
+        self._connecting: set[asyncio.Future[None]] = set()
         self._ended = asyncio.get_running_loop().create_future()
         self._started = time.perf_counter()
 
@@ -90,16 +94,22 @@ class Crowd:
         return self._requests[len(self._waited) % len(self._requests)]
 
     def record(self, head: bytes, seconds: float) -> None:
-        if not head.startswith(self._status):
-            sys.exit(f"{self._load.requests[0]!r} was answered with {head.decode()}")
         self._waited.append(seconds)
+        if not head.startswith(self._status):
+            self.fail(head.decode())
+
+    def fail(self, reason: str) -> None:
+        if not self._ended.done():
+            self._ended.set_exception(RuntimeError(f"{self._load.requests[0]!r}: {reason}"))
 
     def replace(self) -> None:
         if not self.has_ended:
-            self._task = asyncio.ensure_future(self.connect())
+            task = asyncio.ensure_future(self.connect())
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
             return
         self._open -= 1
-        if not self._open:
+        if not self._open and not self._ended.done():
             self._ended.set_result(None)
 
     async def connect(self) -> None:

@@ -18,6 +18,7 @@ from benchmarks.results import Results
 from benchmarks.servers import HYPERCORN_OURS, OURS, SERVERS, RunningServer, serve
 
 SECONDS = 1.0
+FEW = {"DATABASE_POOL_SIZE": "3"}  # connections of an instance, so that they are the limit, and not the cores
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,11 @@ def run_distant(results: Results, places: Places) -> None:
                 run_load(DISTANT.load(running.port, SECONDS / 4))
                 run_case(results, running, DISTANT)
         if instances.is_installed():
-            with serve(HYPERCORN_OURS, places.project, uri) as one, serve(HYPERCORN_OURS, places.project, uri) as two:
-                run_instances(results, places, one.port)
-                run_instances(results, places, one.port, two.port)
+            with ExitStack() as stack:
+                pair = [stack.enter_context(serve(HYPERCORN_OURS, places.project, uri, **FEW)) for _ in range(2)]
+                ports = [server.port for server in pair]
+                run_instances(results, places, *ports[:1])
+                run_instances(results, places, *ports)
 
 
 def run_instances(results: Results, places: Places, *ports: int) -> None:

@@ -56,12 +56,12 @@ SERVERS = (
 
 
 @contextmanager
-def serve(server: Server, project: Path, uri: str) -> Iterator[RunningServer]:
+def serve(server: Server, project: Path, uri: str, **settings: str) -> Iterator[RunningServer]:
     """Run the server on a free port inside the block."""
     port = free_port()
     command = [word.replace("{port}", str(port)) for word in server.command]
     log = project.parent / f"{server.name}.log"
-    settings = {"SQLALCHEMY_DATABASE_URI": uri, **(OURS if server.is_ours else {})}
+    settings = {"SQLALCHEMY_DATABASE_URI": uri, **(OURS if server.is_ours else {}), **settings}
     started = time.monotonic()
     with run_process(command, project if server.is_ours else ROOT, log, settings) as pid:
         wait_for_answer(port, log)
