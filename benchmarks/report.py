@@ -23,6 +23,9 @@ PACKAGES = (
     *("fastapi", "litestar", "advanced-alchemy", "uvicorn", "granian"),
 )
 
+GOALS_EXPLANATION = """\
+Ours on Hypercorn. Ratios of CPU time;
+that of the pages by keyset is one of time, that of two instances of throughput."""
 CALLS = ("get", "SQL of get", "get_all", "SQL of get_all", "live", "live of Quart", "refused")
 
 
@@ -40,7 +43,7 @@ def describe(results: Results, rounds: int, postgres: str) -> str:
         [
             describe_machine(rounds, postgres),
             f"![CPU time of a request, by server](images/{CHART.name})\n",
-            *section("Goals", "", goal_table(results)),
+            *section("Goals", GOALS_EXPLANATION, goal_table(results)),
             *section("CPU time", "Microseconds of the serving process for a request.", cpu_table(results)),
             *section("Speed", "16 clients; requests per second, and milliseconds for an answer.", speed_table(results)),
             *section("Distance", "100 clients read one todo; the database is 20 ms away.", distance_table(results)),
@@ -53,7 +56,7 @@ def describe(results: Results, rounds: int, postgres: str) -> str:
 def describe_machine(rounds: int, postgres: str) -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return (
-        f"{rounds} rounds on {os.cpu_count()} cores ({processor()}), {platform.system()}, "
+        f"Rounds: {rounds}. Machine: {os.cpu_count()} cores ({processor()}), {platform.system()}, "
         f"Python {platform.python_version()}, PostgreSQL {postgres}.\nPackages: {packages}.\n"
     )
 
@@ -64,7 +67,7 @@ def processor() -> str:
 
 
 def section(title: str, explanation: str, lines: Iterable[str]) -> list[str]:
-    return [f"### {title} on Python {PYTHON}\n", *([f"{explanation}\n"] if explanation else []), *lines, ""]
+    return [f"### {title} on Python {PYTHON}\n", f"{explanation}\n", *lines, ""]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
