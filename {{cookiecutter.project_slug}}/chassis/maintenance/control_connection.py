@@ -1,15 +1,18 @@
-"""Each worker has one connection outside its pool: it receives notifications, reads the row and has a public name."""
+"""Each worker has one connection outside its pool: it receives notifications, reads the row and has a public name.
+
+Somebody who wants to hear of something else adds a listener, or subscribes to messages, which are one of them.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
 import asyncpg
 
 from chassis.maintenance.service_context import ServiceContext
-from chassis.maintenance.store import CHANNEL, READ, parse_context
-from chassis.maintenance.worker_name import open_gate_name
+from chassis.maintenance.store import READ, parse_context
+from chassis.maintenance.worker_name import open_gate_name, worker_lock
 from chassis.persistence.database import Database
 from chassis.persistence.engine import control_connection_arguments
 from chassis.persistence.pgbouncer import uses_pgbouncer
@@ -18,6 +21,7 @@ READ_TIMEOUT = 0.9  # seconds; with a poll of 2 s a dead connection is found and
 CONNECT_TIMEOUT = 2.0
 
 Connection = Any  # asyncpg has two classes, and a proxy for both
+Listener = Callable[..., None]
 
 
 class ControlConnection:
@@ -29,18 +33,23 @@ class ControlConnection:
 
     @classmethod
     @asynccontextmanager
-    async def connect(cls, database: Database, on_change: Callable[..., None]) -> AsyncIterator[Self]:
-        """`on_change` is called whenever the row should be read again, and when the connection is lost."""
+    async def connect(
+        cls, database: Database, listeners: Mapping[str, Listener], on_loss: Listener
+    ) -> AsyncIterator[Self]:
+        """Connect, and call the listener of a channel for each of its notifications, or `on_loss` at the end."""
         url = database.engine.url
         has_own_session = not uses_pgbouncer(url)
-        name = open_gate_name(database.options.application_name)
+        service = database.options.application_name
+        name = open_gate_name(service)
         async with asyncio.timeout(CONNECT_TIMEOUT):
             connection = await asyncpg.connect(**control_connection_arguments(url, name))
         try:
-            connection.add_termination_listener(on_change)
+            connection.add_termination_listener(on_loss)
             if has_own_session:
                 async with asyncio.timeout(READ_TIMEOUT):
-                    await connection.add_listener(CHANNEL, on_change)
+                    await connection.execute("SELECT pg_advisory_lock_shared($1, $2)", *worker_lock(service))
+                    for channel, listener in listeners.items():
+                        await connection.add_listener(channel, listener)
             yield cls(connection, name if has_own_session else None)
         finally:
             connection.terminate()  # closing would wait for a server that may not answer
