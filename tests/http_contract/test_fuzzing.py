@@ -1,4 +1,4 @@
-"""The fuzz tests of a project reach the routes that its user adds behind an API key, and report undocumented answers."""
+"""The fuzz tests of a project reach the routes that its user adds behind an API key, and report their mistakes."""
 
 import subprocess
 from pathlib import Path
