@@ -1,27 +1,28 @@
 """Each worker has one connection outside its pool: it receives notifications, reads the row and has a public name.
 
-Somebody who wants to hear of something else adds a listener, or subscribes to messages, which are one of them.
+The messages of the application arrive on the same connection.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
 import asyncpg
 
 from chassis.maintenance.service_context import ServiceContext
-from chassis.maintenance.store import READ, parse_context
+from chassis.maintenance.store import CHANNEL, READ, parse_context
 from chassis.maintenance.worker_name import open_gate_name, worker_lock
 from chassis.persistence.database import Database
 from chassis.persistence.engine import control_connection_arguments
+from chassis.persistence.messages import CHANNEL as MESSAGES
+from chassis.persistence.messages import PostgreSQLMessages
 from chassis.persistence.pgbouncer import uses_pgbouncer
 
 READ_TIMEOUT = 0.9  # seconds; with a poll of 2 s a dead connection is found and replaced within 3 s
 CONNECT_TIMEOUT = 2.0
 
 Connection = Any  # asyncpg has two classes, and a proxy for both
-Listener = Callable[..., None]
 
 
 class ControlConnection:
@@ -34,9 +35,12 @@ class ControlConnection:
     @classmethod
     @asynccontextmanager
     async def connect(
-        cls, database: Database, listeners: Mapping[str, Listener], on_loss: Listener
+        cls, database: Database, messages: PostgreSQLMessages, on_change: Callable[..., None]
     ) -> AsyncIterator[Self]:
-        """Connect, and call the listener of a channel for each of its notifications, or `on_loss` at the end."""
+        """Connect, and receive messages.
+
+        `on_change` is called whenever the row should be read again, and when the connection is lost.
+        """
         url = database.engine.url
         has_own_session = not uses_pgbouncer(url)
         service = database.options.application_name
@@ -44,12 +48,13 @@ class ControlConnection:
         async with asyncio.timeout(CONNECT_TIMEOUT):
             connection = await asyncpg.connect(**control_connection_arguments(url, name))
         try:
-            connection.add_termination_listener(on_loss)
+            connection.add_termination_listener(on_change)
             if has_own_session:
                 async with asyncio.timeout(READ_TIMEOUT):
                     await connection.execute("SELECT pg_advisory_lock_shared($1, $2)", *worker_lock(service))
-                    for channel, listener in listeners.items():
-                        await connection.add_listener(channel, listener)
+                    await connection.add_listener(CHANNEL, on_change)
+                    await connection.add_listener(MESSAGES, messages.receive)
+                messages.note_gap()
             yield cls(connection, name if has_own_session else None)
         finally:
             connection.terminate()  # closing would wait for a server that may not answer

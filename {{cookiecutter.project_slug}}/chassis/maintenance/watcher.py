@@ -8,15 +8,13 @@ from contextlib import asynccontextmanager, suppress
 import asyncpg
 import structlog
 
-from chassis.maintenance.control_connection import READ_TIMEOUT, ControlConnection, Listener
+from chassis.maintenance.control_connection import READ_TIMEOUT, ControlConnection
 from chassis.maintenance.service_context import ServiceContext, ServiceContextStore
 from chassis.maintenance.state import MaintenanceState
-from chassis.maintenance.store import CHANNEL
 from chassis.maintenance.worker_name import closed_gate_name, open_gate_name
 from chassis.persistence.database import Database
 from chassis.persistence.dialects import is_postgresql
 from chassis.persistence.errors import NotMigratedError
-from chassis.persistence.messages import CHANNEL as MESSAGES
 from chassis.persistence.messages import PostgreSQLMessages
 
 PUBLISH_SECONDS = 0.2  # between two publications of the number in flight
@@ -49,7 +47,6 @@ class ServiceContextWatcher:
         self._store = store
         self._state = state
         self._messages = messages
-        self._listeners: dict[str, Listener] = {CHANNEL: self._note_change, MESSAGES: messages.receive}
         self._poll_seconds = poll_seconds
         self._change = asyncio.Event()
         self._first_attempt = asyncio.Event()
@@ -130,8 +127,7 @@ class ServiceContextWatcher:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[tuple[Read, Rename]]:
         if is_postgresql(self._database.engine.url):
-            async with ControlConnection.connect(self._database, self._listeners, self._note_change) as control:
-                self._messages.note_gap()
+            async with ControlConnection.connect(self._database, self._messages, self._note_change) as control:
                 yield control.read, control.rename
         else:
             yield self._store.read, _rename_nothing
