@@ -143,7 +143,8 @@ def test_named_targets_of_make_exist(documents: list[Document], project: Path) -
 
 
 def test_named_settings_and_variables_exist(documents: list[Document], code: str) -> None:
-    words = set(re.findall(r"\w+", code))
+    added = "".join(block.text for document in documents for block in document.blocks if block.file)
+    words = set(re.findall(r"\w+", code + added))
 
     named = {
         (document.path.name, name)

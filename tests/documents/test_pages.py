@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+import yaml
 
 from support.pages import Block, Reader, blocks
 from support.postgres import Postgres
@@ -16,10 +17,11 @@ from support.template import ROOT, Generate
 DOCS = ROOT / "docs"
 REMOVING = DOCS / "removing-the-example.md"
 ELSEWHERE = (REMOVING, DOCS / "observability.md")  # test_observability.py follows the latter, with more packages
+TOGETHER = [DOCS / f"{name}.md" for name in ("settings", "api-key", "messages", "websockets", "background-tasks")]
 PAGES = [
     page
     for page in (ROOT / "README.md", *sorted(DOCS.glob("*.md")))
-    if page not in ELSEWHERE and any(block.is_executable for block in blocks(page))
+    if page not in (*ELSEWHERE, *TOGETHER) and any(block.is_executable for block in blocks(page))
 ]
 MYPY = f"mypy --cache-dir {ROOT}/build/mypy src tests"
 CHECKS = ("ruff format --check .", "ruff check .", "lint-imports", MYPY)
@@ -70,6 +72,25 @@ def test_a_page_works(page: Path, generate: Generate, create_reader: CreateReade
         reader.follow(steps)
         if any(block.file for block in steps):
             run_checks(reader)
+
+
+def test_the_pages_about_additions_work_together(generate: Generate, create_reader: CreateReader) -> None:
+    """One project for all of them, because they add to the same files; each page runs the test that it adds."""
+    project = generate()
+
+    with create_reader(project) as reader:
+        for page in TOGETHER:
+            reader.follow(blocks(page))
+        run_checks(reader)
+
+    manifests = [*project.glob("deploy/kubernetes/*.yml"), project / "docker-compose.yml"]
+    documents = {path.name: yaml.safe_load(path.read_text("utf-8")) for path in manifests}
+    (container,) = documents["deployment.yml"]["spec"]["template"]["spec"]["containers"]
+    service = documents["docker-compose.yml"]["services"]["service"]
+    (reference,) = container["envFrom"]
+    assert reference["configMapRef"]["name"] == documents["settings.yml"]["metadata"]["name"]
+    assert "MAIL_PASSWORD" in {variable["name"] for variable in container["env"]}
+    assert {"MAIL_SENDER", "MAIL_PASSWORD"} < service["environment"].keys()
 
 
 def test_the_readme_of_a_project_without_the_example_works(generate: Generate, create_reader: CreateReader) -> None:

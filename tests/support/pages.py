@@ -32,7 +32,7 @@ class Block:
     @property
     def file(self) -> str | None:
         found = FILE.search(self.heading)
-        return found[1] if found and self.language in ("python", "diff") else None
+        return found[1] if found and self.language in ("python", "diff", "yaml") else None
 
     @property
     def commands(self) -> list[tuple[str, str]]:
@@ -77,10 +77,7 @@ class Reader:
 
     def follow(self, blocks: list[Block]) -> None:
         for block in blocks:
-            if block.file and block.language == "diff":
-                patch(self._project / block.file, block.text)
-            elif block.file:
-                write(self._project / block.file, block.text)
+            add_file(self._project, block)
             for command, shown in block.commands:
                 self.type(command, shown.strip())
 
@@ -129,6 +126,14 @@ class Reader:
             (self._project / ".venv").symlink_to(environment)
 
 
+def add_file(project: Path, block: Block) -> None:
+    """Write or change the file of the block, if it has one."""
+    if block.file and block.language == "diff":
+        patch(project / block.file, block.text)
+    elif block.file:
+        write(project / block.file, block.text)
+
+
 def write(path: Path, code: str) -> None:
     """Write a new file, or add to an existing one: imports at the top, class members and functions at the end.
 
@@ -152,7 +157,7 @@ def write(path: Path, code: str) -> None:
 
 def set_member(text: str, line: str) -> str:
     """Replace the line that assigns to the same name, or append the line if there is none."""
-    name = line.split("=")[0]
+    name = re.escape(line.split("=")[0])
     replaced, count = re.subn(rf"^{name}=.*\n", line, text, flags=re.MULTILINE)
     return replaced if count else text + line
 

@@ -36,6 +36,7 @@ from chassis.maintenance.gate import MaintenanceGate, MaintenanceProblemSchema
 from chassis.persistence.repository import Repository
 from chassis.runtime.garbage import frozen_objects
 from chassis.runtime.logging import configure_logging, create_access_log
+from chassis.runtime.periodic import Job, run_every
 from chassis.runtime.shutdown import Drain, register_drain
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -98,6 +99,18 @@ class ChassisApp(Quart):
 
         with self.container.database().outside_transaction():
             super().add_background_task(run)
+
+    def every(self, seconds: float, job: Job) -> AbstractAsyncContextManager[None]:
+        """Run `job` as a background task every `seconds` while the block runs, also after an error, which is logged.
+
+        No run begins before the previous one has ended, during a maintenance window, or when the instance stops.
+        """
+        gate = self.container.maintenance_state()
+
+        def is_paused() -> bool:
+            return gate.gate_closed or self.drain.is_running or self.shutdown_event.is_set()
+
+        return run_every(seconds, job, start=self.add_background_task, is_paused=is_paused)
 
     def run(self, host: str | None = None, port: int | None = None, *args: Any, **kwargs: Any) -> None:
         """Run the development server for `quart run`; debug mode, which shows source code, is for loopback only."""

@@ -13,6 +13,8 @@ from chassis.maintenance.watcher import ServiceContextWatcher
 from chassis.maintenance.window import WindowOperator
 from chassis.persistence.database import Database
 from chassis.persistence.engine import DatabaseOptions
+from chassis.persistence.job_lock import AdvisoryJobLock
+from chassis.persistence.messages import PostgreSQLMessages
 from chassis.persistence.readiness import MigratedDatabase, create_probe_database
 
 
@@ -31,6 +33,8 @@ class ChassisContainer(containers.DeclarativeContainer):
     database = providers.Singleton(Database, config.provided.SQLALCHEMY_DATABASE_URI, database_options)
     probe_database = providers.Singleton(create_probe_database, database)
     readiness = providers.Singleton(MigratedDatabase, probe_database)
+    job_lock = providers.Singleton(AdvisoryJobLock, database)
+    messages = providers.Singleton(PostgreSQLMessages, database)
 
     in_flight = providers.Singleton(InFlight, send_timeout=config.provided.DRAIN_SEND_TIMEOUT)
     maintenance_state = providers.Singleton(
@@ -50,6 +54,7 @@ class ChassisContainer(containers.DeclarativeContainer):
         database,
         service_context_store,
         maintenance_state,
+        messages,
         poll_seconds=config.provided.MAINTENANCE_POLL_SECONDS,
     )
     maintenance_drain = providers.Singleton(

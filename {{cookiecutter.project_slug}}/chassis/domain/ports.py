@@ -60,6 +60,14 @@ class RepositoryPort(Protocol[Entity]):
     async def get_all(self, query_params: Params) -> Page[Entity]: ...
 
 
+class JobLock(Protocol):
+    """Lets one instance at a time do a job that all of them start."""
+
+    def hold(self, name: str) -> AbstractAsyncContextManager[bool]:
+        """Give False if another instance holds the lock; otherwise hold it during the block, which is a transaction."""
+        ...
+
+
 class Readiness(Protocol):
     async def check(self) -> None:
         """Return when requests can be served; otherwise raise `UnavailableError` with the reason."""

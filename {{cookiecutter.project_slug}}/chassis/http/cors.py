@@ -11,12 +11,13 @@ ANY_ORIGIN = "*"
 EXPOSED_HEADERS = ("ETag", "Link", "Retry-After", "X-Maintenance-Mode", "X-Request-ID")
 
 
-def register_cors(app: Quart, origins: Sequence[str]) -> None:
+def register_cors(app: Quart, origins: Sequence[str], headers: Sequence[str] = ()) -> None:
+    """Allow pages of these origins to call the service, and to send these headers besides the usual ones."""
     if origins:
         cors(
             app,
             allow_origin=[ANY_ORIGIN] if ANY_ORIGIN in origins else origins,
-            allow_headers=["Content-Type", "Authorization", "X-Request-ID"],
+            allow_headers=["Content-Type", "Authorization", "X-Request-ID", *headers],
             expose_headers=EXPOSED_HEADERS,
         )
 

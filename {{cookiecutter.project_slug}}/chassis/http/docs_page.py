@@ -8,6 +8,8 @@ from quart import Quart, Response, ResponseReturnValue, request, send_file, url_
 from quart_schema import hide
 from werkzeug.exceptions import NotFound
 
+from chassis.http.routing import public
+
 ASSETS_MAX_AGE = 3600  # seconds: a newer package has the same URLs
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -50,17 +52,20 @@ def register_docs_page(app: Quart, title: str) -> None:
     add_type("text/javascript", ".js")  # the registry of Windows may say text/plain, which browsers do not run
 
     @app.get("/docs")
+    @public
     @hide
     async def docs() -> ResponseReturnValue:
         page = PAGE.format(title=escape(title), docs=escape(url_for("docs")), document=escape(url_for("openapi")))
         return page, {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
 
     @app.get("/docs/start.js")
+    @public
     @hide
     async def docs_start() -> ResponseReturnValue:
         return START, {"Content-Type": "text/javascript; charset=utf-8"}
 
     @app.get("/docs/assets/<path:name>")
+    @public
     @hide
     async def docs_asset(name: str) -> Response:
         """Serve whole files: a range may be ignored, and an unknown unit must be, see RFC 9110, section 14.2."""

@@ -10,7 +10,7 @@ from quart_schema import document_response, tag_blueprint
 
 from chassis.domain.ports import MaintenanceWindow, Readiness
 from chassis.http.responses import create_response
-from chassis.http.routing import maintenance_exempt
+from chassis.http.routing import maintenance_exempt, public
 from chassis.http.schemas.problem import ProblemSchema
 
 PATHS = ("/health/live", "/health/ready")
@@ -27,6 +27,7 @@ class ReadinessSchema(HealthSchema):
 
 
 @blueprint.get("/live")
+@public
 @maintenance_exempt
 @document_response(HealthSchema)
 async def live() -> ResponseReturnValue:
@@ -34,6 +35,7 @@ async def live() -> ResponseReturnValue:
 
 
 @blueprint.get("/ready")
+@public
 @maintenance_exempt
 @document_response(ReadinessSchema)
 @document_response(ProblemSchema, HTTPStatus.SERVICE_UNAVAILABLE)

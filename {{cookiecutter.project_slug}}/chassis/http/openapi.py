@@ -16,12 +16,13 @@ from quart_schema.openapi import QUART_SCHEMA_OPERATION_ID_ATTRIBUTE, OpenAPIPro
 from quart_schema.validation import DataSource
 from werkzeug.routing import BaseConverter, Rule
 
+from chassis.http.authentication import security_schemes
 from chassis.http.docs_page import register_docs_page
 from chassis.http.openapi_components import Components
 from chassis.http.openapi_descriptions import describe_operation, describe_response, leave_out_null, list_tags
 from chassis.http.openapi_responses import PROBLEM, error_statuses, shared_responses
 from chassis.http.path_parameters import describe_converter, document_path
-from chassis.http.routing import is_maintenance_exempt
+from chassis.http.routing import is_maintenance_exempt, is_public, public
 from chassis.http.schemas.page import CursorPageSchema
 from chassis.http.schemas.problem import ProblemSchema
 from chassis.http.schemas.query import MAX_VALUES, ONE_OF
@@ -54,6 +55,7 @@ def register_openapi(
     provider: Any = extension.openapi_provider
     provider.unavailable = unavailable
     if served:
+        public(QuartSchema.openapi)
         register_docs_page(app, info.title)
 
 
@@ -76,6 +78,9 @@ class ServiceOpenAPIProvider(OpenAPIProvider):
         self._components = Components()
         self._operation_ids = set()
         document = super().schema()
+        document["components"]["securitySchemes"] |= {
+            name: scheme.schema(camelize=True) for name, scheme in security_schemes(self.app).items()
+        }
         document["components"]["responses"] = shared_responses(self._components, self.unavailable)
         document, schemas = self._components.resolve(document)
         document["components"]["schemas"] = schemas
@@ -91,9 +96,12 @@ class ServiceOpenAPIProvider(OpenAPIProvider):
     def build_paths(self, rule: Rule) -> tuple[JSONObject, JSONObject]:
         paths, _ = super().build_paths(rule)
         exempt = is_maintenance_exempt(self.app, rule.endpoint)
+        schemes = {} if is_public(self.app, rule.endpoint) else security_schemes(self.app)
         (operations,) = paths.values()
         for method, operation in operations.items():
             operation["operationId"] = self._operation_id(rule, method if len(operations) > 1 else "")
+            if schemes:
+                operation.setdefault("security", [{name: []} for name in schemes])
             describe_operation(operation)
             problems = {int(status): PROBLEM for status in error_statuses(method, operation, exempt=exempt)}
             responses = operation["responses"] or {int(HTTPStatus.NO_CONTENT): {"description": "Done."}}

@@ -1,4 +1,4 @@
-"""Finds blueprints, and marks views that have limits of their own or stay reachable during maintenance."""
+"""Finds blueprints, and marks views: public, reachable during maintenance, or with limits of their own."""
 
 from collections.abc import Callable, Iterable
 from types import ModuleType
@@ -28,6 +28,16 @@ def maintenance_exempt(view: View) -> View:
 
 def is_maintenance_exempt(app: Quart, endpoint: str) -> bool:
     return getattr(app.view_functions[endpoint], "maintenance_exempt", False)
+
+
+def public(view: View) -> View:
+    """Let everybody call this view, although the service authenticates its clients: `require_authentication`."""
+    view.public = True  # type: ignore[attr-defined]
+    return view
+
+
+def is_public(app: Quart, endpoint: str) -> bool:
+    return getattr(app.view_functions[endpoint], "public", False)
 
 
 def max_content_length(size: int) -> Callable[[View], View]:

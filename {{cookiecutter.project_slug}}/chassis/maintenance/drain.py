@@ -13,15 +13,15 @@ from sqlalchemy import text
 
 from chassis.maintenance.control_connection import READ_TIMEOUT
 from chassis.maintenance.service_context import ServiceContextStore
-from chassis.maintenance.worker_name import Worker, open_gate_name, parse_worker_name
+from chassis.maintenance.worker_name import Worker, parse_worker_name, worker_lock
 from chassis.persistence.database import Database
 from chassis.persistence.dialects import is_postgresql
 from chassis.persistence.pgbouncer import uses_pgbouncer
 
 INTERVAL_SECONDS = 0.25
 _NAMES = text(
-    "SELECT application_name FROM pg_stat_activity "
-    "WHERE datname = current_database() AND starts_with(application_name, :gate)"
+    "SELECT application_name FROM pg_stat_activity JOIN pg_locks USING (pid) WHERE datname = current_database() "
+    "AND locktype = 'advisory' AND granted AND classid = :kind AND objid = :service AND objsubid = 2"  # has two numbers
 )
 
 
@@ -80,8 +80,9 @@ class MaintenanceDrain:
         return DrainStatus(active=context.maintenance, workers=len(workers), draining=draining)
 
     async def _read_names(self) -> Sequence[str]:
+        kind, service = worker_lock(self._service)
         async with self._database.session() as session:
-            return (await session.scalars(_NAMES, {"gate": open_gate_name(self._service)})).all()
+            return (await session.scalars(_NAMES, {"kind": kind, "service": service})).all()
 
     @property
     def _service(self) -> str:

@@ -10,7 +10,7 @@ from quart import Blueprint, ResponseReturnValue, request
 from quart_schema import document_response, security_scheme, tag_blueprint, validate_request
 
 from chassis.http.responses import create_response
-from chassis.http.routing import maintenance_exempt
+from chassis.http.routing import maintenance_exempt, public
 from chassis.http.schemas.body import BodySchema, Moment, Text, unset
 from chassis.http.schemas.problem import ProblemSchema
 from chassis.maintenance.access import MaintenanceAccess
@@ -56,6 +56,7 @@ async def check_access(access: InjectedAccess) -> None:
 
 
 @blueprint.get("/service-context")
+@public
 @maintenance_exempt
 @document_response(ServiceContextSchema, headers_model_class=VersionHeaders)
 @inject
@@ -64,6 +65,7 @@ async def retrieve_service_context(service: InjectedService) -> ResponseReturnVa
 
 
 @blueprint.patch("/service-context")
+@public  # it has a token of its own
 @maintenance_exempt
 @security_scheme([{"maintenance": []}])
 @validate_request(ServiceContextUpdateSchema)

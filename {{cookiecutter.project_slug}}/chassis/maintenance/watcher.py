@@ -15,6 +15,7 @@ from chassis.maintenance.worker_name import closed_gate_name, open_gate_name
 from chassis.persistence.database import Database
 from chassis.persistence.dialects import is_postgresql
 from chassis.persistence.errors import NotMigratedError
+from chassis.persistence.messages import PostgreSQLMessages
 
 PUBLISH_SECONDS = 0.2  # between two publications of the number in flight
 BACK_OFF = (0.0, 0.5, 1.0, 2.0)  # seconds between two attempts; the last value from then on
@@ -34,11 +35,18 @@ class ServiceContextWatcher:
     """
 
     def __init__(
-        self, database: Database, store: ServiceContextStore, state: MaintenanceState, *, poll_seconds: float
+        self,
+        database: Database,
+        store: ServiceContextStore,
+        state: MaintenanceState,
+        messages: PostgreSQLMessages,
+        *,
+        poll_seconds: float,
     ) -> None:
         self._database = database
         self._store = store
         self._state = state
+        self._messages = messages
         self._poll_seconds = poll_seconds
         self._change = asyncio.Event()
         self._first_attempt = asyncio.Event()
@@ -54,6 +62,7 @@ class ServiceContextWatcher:
         """
         self._oldest_seconds = oldest_seconds
         self._state.start_watching()
+        self._messages.start_receiving()
         task = asyncio.create_task(self._watch(in_flight))
         try:
             await self._first_attempt.wait()
@@ -118,7 +127,7 @@ class ServiceContextWatcher:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[tuple[Read, Rename]]:
         if is_postgresql(self._database.engine.url):
-            async with ControlConnection.connect(self._database, self._note_change) as control:
+            async with ControlConnection.connect(self._database, self._messages, self._note_change) as control:
                 yield control.read, control.rename
         else:
             yield self._store.read, _rename_nothing

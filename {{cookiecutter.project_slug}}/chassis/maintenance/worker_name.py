@@ -3,16 +3,19 @@
 `<service> gate` while the gate is open, `<service> gate v7 draining 3 74s <host>/<pid>` while it is closed:
 the version of the window that the worker follows, what it has in flight, how old the oldest of it is, and who it is.
 PostgreSQL shows the name to every role, and it is gone when the worker is.
+Any connection may have such a name, so each control connection also holds a lock, which makes it one.
 """
 
 import os
 import re
 import socket
+import zlib
 from dataclasses import dataclass
 
 MAX_LENGTH = 63  # bytes of a name that PostgreSQL keeps
 MAX_SERVICE_LENGTH = 28  # leaves room for two numbers of eight digits
 MIN_PLACE_LENGTH = 8
+LOCK_CLASS = int.from_bytes(b"gate")  # any number that fits into 31 bits, as long as all instances use the same
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,11 @@ class Worker:
     in_flight: int
     place: str
     oldest_seconds: int = 0
+
+
+def worker_lock(service: str) -> tuple[int, int]:
+    """Return the key of the advisory lock that the control connections of this service hold, and nobody else."""
+    return LOCK_CLASS, zlib.crc32(service.encode()) >> 1
 
 
 def open_gate_name(service: str) -> str:

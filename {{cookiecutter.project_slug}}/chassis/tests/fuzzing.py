@@ -12,10 +12,14 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
+from dotenv import dotenv_values
 from sqlalchemy import URL
 
 from chassis.config import ROOT
 
+SERVICE_SETTINGS = {name: value or "" for name, value in dotenv_values(ROOT / "tests" / "fuzz.env").items()}
+SERVICE_REQUESTS = ROOT / "schemathesis.toml"
+CHASSIS_REQUESTS = ROOT / "chassis" / "tests" / "schemathesis.toml"
 EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "")
 FEW_EXAMPLES = ("--max-examples", "3", "--generation-deterministic")
 TOKEN = "a-token-of-this-test"
@@ -32,7 +36,7 @@ def serve(application: str, database_url: URL) -> Iterator[str]:
     settings |= {"SERVICE_PREFIX": "/", "SHUTDOWN_DRAIN_SECONDS": "0", "DATABASE_CONNECT_TIMEOUT": "30"}
     command = [sys.executable, "-m", "hypercorn", application, "--config", "hypercorn.toml", "--bind", address]
     with tempfile.TemporaryFile() as log:
-        environment = {**os.environ, **settings, "SQLALCHEMY_DATABASE_URI": uri}
+        environment = {**os.environ, **SERVICE_SETTINGS, **settings, "SQLALCHEMY_DATABASE_URI": uri}
         with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=log) as process:
             try:
                 _wait_until_ready(f"http://{address}/health/ready", process)
@@ -45,15 +49,23 @@ def serve(application: str, database_url: URL) -> Iterator[str]:
     assert errors == []
 
 
-def run_schemathesis(url: str, directory: Path, *options: str) -> None:
-    """Assert that every answer is documented; `directory` is for temporary files."""
-    settings = {"MAINTENANCE_TOKEN": TOKEN, "NO_PROXY": "127.0.0.1", "HYPOTHESIS_STORAGE_DIRECTORY": str(directory)}
+def run_schemathesis(url: str, directory: Path, *options: str, requests: Path = SERVICE_REQUESTS) -> None:
+    """Assert that every answer is documented.
+
+    `directory` is for temporary files, `requests` is the file that says how requests are generated.
+    """
+    settings = {
+        **SERVICE_SETTINGS,
+        "MAINTENANCE_TOKEN": TOKEN,
+        "NO_PROXY": "127.0.0.1",
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(directory),
+    }
     examples = ("--max-examples", EXAMPLES) if EXAMPLES else FEW_EXAMPLES
-    program = [sys.executable, "-m", "schemathesis.cli"]
+    program = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(requests)]
 
     result = subprocess.run(
         [*program, "run", f"{url}/openapi.json", "--no-color", *examples, *options],
-        cwd=ROOT,  # of schemathesis.toml
+        cwd=ROOT,
         env={**os.environ, **settings},
         capture_output=True,
         text=True,

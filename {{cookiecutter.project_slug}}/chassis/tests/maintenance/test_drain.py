@@ -8,16 +8,26 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import asyncpg
 import pytest
 from sqlalchemy import make_url, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.dev.testing.databases import PATIENT
 from chassis.maintenance.drain import DrainStatus, MaintenanceDrain
 from chassis.maintenance.state import MaintenanceState
-from chassis.maintenance.store import SQLServiceContextStore
+from chassis.maintenance.store import CHANNEL, SQLServiceContextStore
 from chassis.maintenance.watcher import ServiceContextWatcher
-from chassis.maintenance.worker_name import Worker, closed_gate_name, open_gate_name, parse_worker_name
+from chassis.maintenance.worker_name import (
+    Worker,
+    closed_gate_name,
+    open_gate_name,
+    parse_worker_name,
+    worker_lock,
+)
 from chassis.persistence.database import Database
+from chassis.persistence.engine import control_connection_arguments
+from chassis.persistence.messages import PostgreSQLMessages
 
 ACTIVATION = {"maintenance": True, "since": datetime(2026, 1, 31, tzinfo=UTC)}
 DEACTIVATION = {"maintenance": False, "message": None, "expected_end": None, "since": None}
@@ -42,7 +52,8 @@ async def _run_worker(database: Database, in_flight: Counter, service: str = SER
     worker_database = Database(database.engine.url, replace(PATIENT, application_name=service))
     state = MaintenanceState(worker_database.close)
     store = SQLServiceContextStore(worker_database)
-    async with ServiceContextWatcher(worker_database, store, state, poll_seconds=60).running(in_flight):
+    messages = PostgreSQLMessages(worker_database)
+    async with ServiceContextWatcher(worker_database, store, state, messages, poll_seconds=60).running(in_flight):
         yield
     await worker_database.close()
 
@@ -68,7 +79,13 @@ async def _wait_for_names(expected: list[str], database: Database) -> None:
         assert names == expected
 
 
-def _ignore(_status: DrainStatus) -> None: ...
+def _ignore(*_: object) -> None: ...
+
+
+async def _play_worker(connection: AsyncConnection, name: str) -> None:
+    kind, service = worker_lock(SERVICE)
+    statement = "SELECT set_config('application_name', :name, false), pg_advisory_lock_shared(:kind, :service)"
+    await connection.execute(text(statement), {"name": name, "kind": kind, "service": service})
 
 
 @pytest.fixture(name="store")
@@ -178,13 +195,12 @@ async def test_a_drain_ignores_reports_about_an_earlier_window(
 ) -> None:
     version = (await store.write(ACTIVATION, by="test")).version
     async with database.engine.connect() as worker, _create_drain(database) as drain:
-        name = closed_gate_name(SERVICE, version, 0)
-        await worker.execute(text("SELECT set_config('application_name', :name, false)"), {"name": name})
+        await _play_worker(worker, closed_gate_name(SERVICE, version, 0))
         first_status = await drain.wait(0, _ignore)
         await store.write(DEACTIVATION, by="test")
         await store.write(ACTIVATION, by="test")  # the worker has not noticed it yet
         status = await drain.wait(0, _ignore)
-        await worker.execute(text("SELECT set_config('application_name', 'test', false)"))
+        await worker.execute(text("SELECT set_config('application_name', 'test', false), pg_advisory_unlock_all()"))
 
     assert first_status.is_quiet
     assert (status.is_quiet, len(status.draining)) == (False, 1)
@@ -193,11 +209,44 @@ async def test_a_drain_ignores_reports_about_an_earlier_window(
 async def test_a_worker_that_has_not_reported_is_not_quiet(database: Database, store: SQLServiceContextStore) -> None:
     await store.write(ACTIVATION, by="test")
     async with database.engine.connect() as worker, _create_drain(database) as drain:
-        await worker.execute(text(f"SELECT set_config('application_name', '{SERVICE} gate', false)"))
+        await _play_worker(worker, f"{SERVICE} gate")
         status = await drain.wait(0, _ignore)
-        await worker.execute(text("SELECT set_config('application_name', 'test', false)"))
+        await worker.execute(text("SELECT set_config('application_name', 'test', false), pg_advisory_unlock_all()"))
 
     assert not status.is_quiet
+
+
+@pytest.mark.parametrize("name", ["", " gate", " gate 2", " gate v1 draining 3 host/1"])
+async def test_a_drain_ignores_other_connections_with_the_name_of_a_worker(
+    name: str, database: Database, store: SQLServiceContextStore
+) -> None:
+    """A connection of the application, and one of an application whose name ends in "gate"."""
+    await store.write(ACTIVATION, by="test")
+    arguments = control_connection_arguments(database.engine.url, SERVICE + name)
+    connection = await asyncpg.connect(**arguments)
+    try:
+        await connection.add_listener(CHANNEL, _ignore)
+        async with _create_drain(database) as drain:
+            status = await drain.wait(0, _ignore)
+    finally:
+        await connection.close()
+
+    assert (status.is_quiet, status.workers) == (True, 0)
+
+
+@pytest.mark.parametrize("service", [f"{SERVICE} gate", f"{SERVICE} gate v1 draining 3 host"])
+async def test_a_drain_ignores_the_workers_of_a_service_with_a_similar_name(
+    service: str, database: Database, store: SQLServiceContextStore
+) -> None:
+    await store.write(ACTIVATION, by="test")
+    async with (
+        _run_worker(database, Counter(0)),
+        _run_worker(database, Counter(7), service),
+        _create_drain(database) as drain,
+    ):
+        status = await drain.wait(30, _ignore)
+
+    assert (status.is_quiet, status.workers) == (True, 1)
 
 
 async def test_a_drain_waits_until_workers_without_a_connection_have_closed_their_gates(

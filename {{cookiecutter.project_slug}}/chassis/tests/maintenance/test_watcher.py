@@ -17,6 +17,7 @@ from chassis.maintenance.state import MaintenanceState
 from chassis.maintenance.store import SQLServiceContextStore
 from chassis.maintenance.watcher import ServiceContextWatcher
 from chassis.persistence.database import Database
+from chassis.persistence.messages import PostgreSQLMessages
 
 ACTIVATION = {"maintenance": True, "since": datetime(2026, 1, 31, tzinfo=UTC)}
 DEACTIVATION = {"maintenance": False, "message": None, "expected_end": None, "since": None}
@@ -30,7 +31,8 @@ async def _watch(database: Database, poll_seconds: float = LONG) -> AsyncIterato
     watched_database = Database(database.engine.url, OPTIONS)
     state = MaintenanceState(watched_database.close)
     store = SQLServiceContextStore(watched_database)
-    watcher = ServiceContextWatcher(watched_database, store, state, poll_seconds=poll_seconds)
+    messages = PostgreSQLMessages(watched_database)
+    watcher = ServiceContextWatcher(watched_database, store, state, messages, poll_seconds=poll_seconds)
     async with watcher.running(_none_in_flight):
         yield state
     await watched_database.close()
@@ -119,7 +121,8 @@ async def test_leaks_no_task_and_no_connection_when_it_reconnects(
 async def test_keeps_the_gate_closed_until_the_database_answers() -> None:
     unreachable = Database(make_url("postgresql+asyncpg://nobody@127.0.0.1:1/nothing"))
     state = MaintenanceState(unreachable.close)
-    watcher = ServiceContextWatcher(unreachable, SQLServiceContextStore(unreachable), state, poll_seconds=LONG)
+    store, messages = SQLServiceContextStore(unreachable), PostgreSQLMessages(unreachable)
+    watcher = ServiceContextWatcher(unreachable, store, state, messages, poll_seconds=LONG)
 
     async with watcher.running(_none_in_flight):
         assert (state.gate_closed, state.known) == (True, False)
@@ -149,7 +152,8 @@ async def test_stops_quickly_if_the_database_does_not_answer(monkeypatch: pytest
     port = server.sockets[0].getsockname()[1]
     silent = Database(make_url(f"postgresql+asyncpg://nobody@127.0.0.1:{port}/nothing"), OPTIONS)
     state = MaintenanceState(silent.close)
-    watcher = ServiceContextWatcher(silent, SQLServiceContextStore(silent), state, poll_seconds=0.1)
+    store, messages = SQLServiceContextStore(silent), PostgreSQLMessages(silent)
+    watcher = ServiceContextWatcher(silent, store, state, messages, poll_seconds=0.1)
 
     async with watcher.running(_none_in_flight):
         monkeypatch.setattr("chassis.maintenance.control_connection.CONNECT_TIMEOUT", LONG)  # for the next attempt

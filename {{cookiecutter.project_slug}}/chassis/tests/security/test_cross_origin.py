@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from quart.testing.connections import WebsocketResponseError
 
 from chassis.app import ChassisApp
 from chassis.config import ChassisConfig
@@ -52,6 +53,24 @@ async def test_every_refusal_answers_an_origin_in_the_same_way(
     assert refused == [served] * len(refused)
     assert served.get("access-control-allow-origin") == _expected(origins, origin)
     assert "access-control-allow-credentials" not in served
+
+
+@pytest.mark.parametrize("origin", [None, "null", "https://evil.example", ALLOWED])
+async def test_a_websocket_of_another_origin_is_refused(app_for: object, origin: str | None) -> None:
+    app: ChassisApp = app_for(ALLOWED)  # type: ignore[operator]
+    app.wire()
+    headers = {"Host": "localhost"} if origin is None else {"Host": "localhost", "Origin": origin}
+
+    async def connect() -> object:
+        async with app.test_client().websocket("/example/window", headers=headers) as websocket:
+            return await websocket.receive_json()
+
+    if origin == ALLOWED:
+        assert await connect() == {"active": False}
+        return
+    with pytest.raises(WebsocketResponseError) as refused:
+        await connect()
+    assert refused.value.response.status_code == 400
 
 
 async def test_a_body_over_the_limit_is_refused_with_the_headers(app_for: object) -> None:
