@@ -3,7 +3,7 @@ PYTHON ?= python3
 ROUNDS ?= 5
 DEMO = build/my-service
 TEMPLATE = '{{cookiecutter.project_slug}}' hooks cookiecutter.json
-CODE = hooks tests benchmarks local_extensions.py
+CODE = hooks tests docs benchmarks local_extensions.py
 
 # Projects are installed by the uv of .venv, several times faster than by pip, from the index that pip would use.
 UV_DEFAULT_INDEX ?= $(or $(PIP_INDEX_URL),$(shell .venv/bin/python -m pip config get global.index-url 2>/dev/null))
@@ -11,7 +11,7 @@ UV_PYTHON_DOWNLOADS = never
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export UV_DEFAULT_INDEX UV_PYTHON_DOWNLOADS
 
-.PHONY: help demo test lint check format lock benchmark
+.PHONY: help demo test lint check format lock benchmark picture
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +67,9 @@ lock: .venv/installed ## requirements*.txt anew from pyproject.toml, for all pla
 		--constraint '{{cookiecutter.project_slug}}/requirements-dev.txt' --output-file benchmarks/requirements.txt
 	$(OBSERVABILITY) | $(COMPILE) - --constraint '{{cookiecutter.project_slug}}/requirements-dev.txt' \
 		--output-file tests/observability.txt
+
+picture: .venv/installed-dev ## docs/images/session.svg, recorded from a new session in a terminal
+	.venv/bin/python docs/record_session.py
 
 # From scratch, with the interpreter that $(PYTHON) is based on: $(PYTHON) may be the one in .venv.
 .venv/installed: requirements.txt
