@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
 from sqlalchemy import Select, select
@@ -12,6 +13,7 @@ from chassis.domain.sorting import read_sort
 from chassis.persistence.entity_mapping import EntityMapping
 from chassis.persistence.filters import Condition, Filters
 from chassis.persistence.keyset import Keyset
+from chassis.persistence.prepared import MAX_PREPARED
 
 Query = Select[Any]
 Hook = Callable[[Query, Params], Query]
@@ -35,6 +37,7 @@ class Queries:
         self._key = mapping.key
         self._hook = hook
         self._filters = Filters(owner, mapping.model)
+        self._keyset = lru_cache(MAX_PREPARED)(partial(Keyset, self._filters))
         self.everything: Query = select(mapping.filterable_key)
 
     def matching(self, query_params: Params) -> Query:
@@ -47,7 +50,7 @@ class Queries:
         if sort:
             matching = self._without_order(matching)
         order = read_sort(sort, self._filters.key_name, self._filters.is_sortable, self._owner)
-        return Listing(f"{self._owner} {self._filters.table}", matching, Keyset(self._filters, order))
+        return Listing(f"{self._owner} {self._filters.table}", matching, self._keyset(order))
 
     def conditions(self, query_params: Params, operation: str) -> list[Condition]:
         """Return the conditions for rows to change.

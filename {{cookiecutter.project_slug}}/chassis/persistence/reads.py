@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 from sqlalchemy import Connection, Select, bindparam, func, select
 from sqlalchemy.types import BigInteger, Integer
 
+from chassis.domain.exceptions import ValidationError
 from chassis.domain.pagination import Page, PageRequest
 from chassis.domain.ports import Key
 from chassis.persistence.dialects import table_of_keys
@@ -65,6 +66,18 @@ class Reads(Generic[Entity]):
 
         statement = self._prepared.get(("first", listing.keyset.fields), listing.matching, build)
         return self._loader.fetch(statement, {LIMIT: limit}, connection)
+
+    def itemized(self, listing: Listing, limit: int, connection: Connection) -> Page[Entity]:
+        """Read all rows of the list.
+
+        Raises:
+            ValidationError: there are more than the limit.
+        """
+        items = self.first(listing, limit + 1, connection)
+        if len(items) > limit:
+            msg = f"There are more than {limit} items: ask for one page of them."
+            raise ValidationError(msg)
+        return Page(items=items, total=len(items), page=1, per_page=len(items), itemized=True)
 
     def page(self, listing: Listing, request: PageRequest, connection: Connection) -> Page[Entity]:
         """Read a page and the total in one statement; without a row that has the total, ask for it again."""

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from sqlalchemy import Connection, delete, update
 from typing_extensions import TypeVar
 
-from chassis.domain.exceptions import NotFoundError, ValidationError
+from chassis.domain.exceptions import NotFoundError
 from chassis.domain.pagination import Page, PageRequest
 from chassis.domain.ports import LOCK_NEEDS_TRANSACTION, Key, Params, RepositoryPort
 from chassis.persistence.database import Database
@@ -136,15 +136,12 @@ class Repository(RepositoryPort[Entity]):
         """
         request, listing = PageRequest.from_params(query_params), self._queries.listing(query_params)
         if request.cursor is not None:
-            pages = KeysetPages(listing, query_params)
-            return await self.database.run_read(partial(self._reads.page_by_cursor, pages, request))
-        if not request.itemized:
-            return await self.database.run_read(partial(self._reads.page, listing, request))
-        items = await self.database.run_read(partial(self._reads.first, listing, self.MAX_ITEMIZED + 1))
-        if len(items) > self.MAX_ITEMIZED:
-            msg = f"There are more than {self.MAX_ITEMIZED} items: ask for one page of them."
-            raise ValidationError(msg)
-        return Page(items=items, total=len(items), page=1, per_page=len(items), itemized=True)
+            read = partial(self._reads.page_by_cursor, KeysetPages(listing, query_params), request)
+        elif request.itemized:
+            read = partial(self._reads.itemized, listing, self.MAX_ITEMIZED)
+        else:
+            read = partial(self._reads.page, listing, request)
+        return await self.database.run_read(read)
 
     def get_query_param(self, key: str, query_params: Params, default: Any = None) -> Any:  # noqa: ANN401 - a value of any type
         return query_params.get(key, default)
