@@ -119,15 +119,13 @@ async def test_a_response_is_not_converted_again(client: Client, monkeypatch: py
 
 
 async def test_requests_leave_no_memory_allocated(server: Server) -> None:
-    async def count_new_blocks(requests: int) -> int:
+    async def count_new_blocks() -> int:
         gc.collect()
         before = sys.getallocatedblocks()
-        for _ in range(requests):
+        for _ in range(50):
             await server.get("/health/live")
             server.messages.clear()
         gc.collect()
         return sys.getallocatedblocks() - before
 
-    await count_new_blocks(20)
-
-    assert await count_new_blocks(100) < 100
+    assert min([await count_new_blocks() for _ in range(4)]) < 50  # a leak would keep one for each request
