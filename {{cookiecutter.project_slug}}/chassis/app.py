@@ -28,6 +28,7 @@ from chassis.http.injection import check_injections
 from chassis.http.matching import StrictRequestContext, StrictWebsocketContext
 from chassis.http.openapi import register_openapi
 from chassis.http.requests import JSONRequest
+from chassis.http.responses import keep_responses
 from chassis.http.routing import find_blueprints, find_exempt_paths
 from chassis.http.trusted_hosts import TrustedHostsMiddleware
 from chassis.http.websockets import BoundedWebsocketConnection, TrackedWebsocket
@@ -152,6 +153,7 @@ def register_views(app: ChassisApp, config: ChassisConfig, package: ModuleType) 
         served=config.serves_docs,
         unavailable=[MaintenanceProblemSchema],
     )
+    keep_responses(app)
 
 
 def _info(config: ChassisConfig) -> Info:

@@ -3,13 +3,13 @@
 import re
 import time
 from collections.abc import Callable
-from uuid import uuid4
+from secrets import token_hex
 
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
-from chassis.http.asgi import BEGINS_RESPONSE, ASGIApplication, Message, Receive, Scope, Send, get_header
+from chassis.http.asgi import ASGIApplication, Receive, Scope, Send, get_header
+from chassis.http.shared_response import share_response
 
-SWITCHING_PROTOCOLS = 101
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
@@ -30,26 +30,23 @@ class RequestLogMiddleware:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        request_id = _caller_id(scope) or uuid4().hex
+        request_id = _caller_id(scope) or token_hex(16)
         started = time.perf_counter()
-        status: int | None = None
-
-        async def send_with_id(message: Message) -> None:
-            nonlocal status
-            if message["type"] in BEGINS_RESPONSE or message["type"] == "websocket.accept":
-                status = message.get("status", SWITCHING_PROTOCOLS)
-                headers = [*(message.get("headers") or ()), (b"x-request-id", request_id.encode())]
-                message = {**message, "headers": headers}
-            await send(message)
-
+        response, send = share_response(scope, send)
+        response.headers.append((b"x-request-id", request_id.encode()))
         tokens = bind_contextvars(request_id=request_id)
         try:
-            await self._app(scope, receive, send_with_id)
+            await self._app(scope, receive, send)
         finally:
             if self._log is not None:
-                client, method, path = _address(scope), scope.get("method", "GET"), scope["path"]
-                milliseconds = round((time.perf_counter() - started) * 1000, 2)
-                self._log("request", client=client, method=method, path=path, status=status, milliseconds=milliseconds)
+                self._log(
+                    "request",
+                    client=_address(scope),
+                    method=scope.get("method", "GET"),
+                    path=scope["path"],
+                    status=response.status,
+                    milliseconds=round((time.perf_counter() - started) * 1000, 2),
+                )
             reset_contextvars(**tokens)
 
 

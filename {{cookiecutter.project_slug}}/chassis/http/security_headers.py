@@ -1,6 +1,7 @@
 """Headers for an API, whose answers are data and never a page: https://cheatsheetseries.owasp.org/cheatsheets/REST_Security_Cheat_Sheet.html"""
 
-from chassis.http.asgi import BEGINS_RESPONSE, ASGIApplication, Message, Receive, Scope, Send
+from chassis.http.asgi import ASGIApplication, Receive, Scope, Send
+from chassis.http.shared_response import share_response
 
 SECURITY_HEADERS = {
     b"cache-control": b"no-store",
@@ -17,12 +18,7 @@ class SecurityHeadersMiddleware:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] in BEGINS_RESPONSE:
-                headers = list(message.get("headers") or ())
-                names = {name.lower() for name, _ in headers}
-                missing = [header for header in SECURITY_HEADERS.items() if header[0] not in names]
-                message = {**message, "headers": [*headers, *missing]}
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)
+        if scope["type"] != "lifespan":
+            response, send = share_response(scope, send)
+            response.add_defaults(SECURITY_HEADERS)
+        await self._app(scope, receive, send)

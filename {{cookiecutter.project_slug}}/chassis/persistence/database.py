@@ -6,11 +6,13 @@ Reads and one-statement writes send no BEGIN, COMMIT or ROLLBACK; a transaction 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import TypeVar
 
-from sqlalchemy import URL, event
+from sqlalchemy import URL, Connection, event
 from sqlalchemy.engine.interfaces import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.util import greenlet_spawn
 
 from chassis.domain.exceptions import UnavailableError
 from chassis.persistence.connections import close_on_return
@@ -68,14 +70,44 @@ class Database:
 
     async def read(self, query: Callable[[AsyncSession], Awaitable[Result]]) -> Result:
         """Run a query that writes nothing; outside a transaction, run it again if its connection was dead or stale."""
-        try:
+
+        async def attempt() -> Result:
             async with self.session() as session:
                 return await query(session)
+
+        return await self._repeat(attempt)
+
+    async def run_read(self, work: Callable[[Connection], Result]) -> Result:
+        """Do with `run` what writes nothing, and repeat it like `read`."""
+        return await self._repeat(partial(self.run, work))
+
+    async def run(self, work: Callable[[Connection], Result]) -> Result:
+        """Call a function that uses the connection of the running transaction, or else one of its own in autocommit.
+
+        Connecting, all statements and closing take one greenlet. An `AsyncSession` takes one for each step, and twice
+        the time.
+
+        Raises:
+            DomainError, ConcurrentUseError: see `session`.
+        """
+        unit = self._current.get()
+        with translate_errors():
+            if unit is not None and unit.open:
+                with unit.in_use():
+                    return await unit.session.run_sync(lambda session: work(session.connection()))
+            return await greenlet_spawn(self._run_in_autocommit, work)
+
+    def _run_in_autocommit(self, work: Callable[[Connection], Result]) -> Result:
+        with self.engine.sync_engine.connect() as connection:
+            return work(connection)
+
+    async def _repeat(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
+        try:
+            return await attempt()
         except UnavailableError as error:
             if self.in_transaction or not is_stale(error.__cause__):
                 raise
-        async with self.session() as session:
-            return await query(session)
+        return await attempt()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:

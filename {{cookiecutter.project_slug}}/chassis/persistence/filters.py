@@ -110,13 +110,16 @@ class Filters:
         return condition
 
 
-def compare(field: Any, operator: str, value: object) -> Condition:  # noqa: ANN401
-    """Compare with one value. Null is equal to None, not equal to anything else, and neither less nor greater."""
+def compare(field: Any, operator: str, value: object, parameter: str | None = None) -> Condition:  # noqa: ANN401
+    """Compare with one value, which is a parameter and may have a name.
+
+    Null is equal to None, not equal to anything else, and neither less nor greater.
+    """
     if value is None:
         return is_null(field, null=operator == "eq") if operator in ("eq", "ne") else false()
     if isinstance(declared_type(field), Integer) and not _is_bigint(value):
         return _compare_huge_number(field, operator, value)
-    return COMPARISONS[operator](field, bind(field, value))
+    return COMPARISONS[operator](field, bind(field, value, parameter))
 
 
 def is_null(field: Any, *, null: bool = True) -> Condition:  # noqa: ANN401
@@ -124,14 +127,14 @@ def is_null(field: Any, *, null: bool = True) -> Condition:  # noqa: ANN401
     return condition
 
 
-def bind(field: Any, value: object) -> Any:  # noqa: ANN401
+def bind(field: Any, value: object, name: str | None = None) -> Any:  # noqa: ANN401
     """Give the value a type that holds it as it is; the column's own one would refuse or round it."""
     declared = declared_type(field)
     if isinstance(declared, Integer):
         declared = BigInteger()
     elif isinstance(declared, Numeric) and not isinstance(declared, Float):
         declared = Numeric() if declared.asdecimal else Numeric(asdecimal=False)
-    return bindparam(None, value) if isinstance(declared, NullType) else bindparam(None, value, type_=declared)
+    return bindparam(name, value, type_=None if isinstance(declared, NullType) else declared)
 
 
 def declared_type(field: Any) -> TypeEngine[Any]:  # noqa: ANN401

@@ -28,11 +28,11 @@ class SortColumn:
             return order
         return order.nulls_first() if self.descending else order.nulls_last()
 
-    def follows(self, value: object) -> list[Condition]:
+    def follows(self, value: object, parameter: str) -> list[Condition]:
         """Return one condition for each range of an index whose rows follow all rows with this value."""
         if value is None:
             return [is_null(self.expression, null=False)] if self.descending else []
-        beyond = [compare(self.expression, "lt" if self.descending else "gt", value)]
+        beyond = [compare(self.expression, "lt" if self.descending else "gt", value, parameter)]
         return [*beyond, is_null(self.expression)] if self.nullable and not self.descending else beyond
 
     def read(self, value: Any) -> Any:  # noqa: ANN401
@@ -81,27 +81,41 @@ class Keyset:
     def order(self) -> list[ColumnElement[Any]]:
         return [column.order() for column in self.columns]
 
+    def read(self, values: Sequence[object]) -> list[Any]:
+        """Return the values of a cursor in the types of the columns.
+
+        Raises:
+            ValidationError: the values do not suit the columns.
+        """
+        return [column.read(value) for column, value in zip(self.columns, values, strict=True)]
+
     def after(self, values: Sequence[object]) -> list[Condition]:
         """Return conditions whose rows together are those that follow the row with these values.
 
         Each is one range of an index on the columns: the rows that tie in all of them but the last, those that tie in
         all but the last two, and so on. With OR instead, PostgreSQL would read all rows that tie, or all that follow.
-
-        Raises:
-            ValidationError: the values do not suit the columns.
+        Whoever executes them may give other values to the parameters, if the same ones are null.
         """
-        values = [column.read(value) for column, value in zip(self.columns, values, strict=True)]
+        start = [
+            (column, value, parameter_name(place))
+            for place, (column, value) in enumerate(zip(self.columns, values, strict=True))
+        ]
         if self._compares_as_row():
-            bound = [bind(column.expression, value) for column, value in zip(self.columns, values, strict=True)]
-            row, start = tuple_(*self.expressions), tuple_(*bound)
-            return [row < start if self.columns[0].descending else row > start]
-        ties = [compare(column.expression, "eq", value) for column, value in zip(self.columns, values, strict=True)]
+            row = tuple_(*self.expressions)
+            bound = tuple_(*[bind(column.expression, value, name) for column, value, name in start])
+            return [row < bound if self.columns[0].descending else row > bound]
+        ties = [compare(column.expression, "eq", value, name) for column, value, name in start]
         return [
             and_(*ties[:place], follows)
-            for place in reversed(range(len(ties)))
-            for follows in self.columns[place].follows(values[place])
+            for place, (column, value, name) in reversed(list(enumerate(start)))
+            for follows in column.follows(value, name)
         ]
 
     def _compares_as_row(self) -> bool:
         directions = {column.descending for column in self.columns}
         return len(directions) == 1 and not any(column.nullable for column in self.columns)
+
+
+def parameter_name(place: int) -> str:
+    """Return the name of the parameter for the value of a column."""
+    return f"after_{place}"

@@ -1,0 +1,131 @@
+"""What a request costs on its way through the layers, in counts that are the same on every machine."""
+
+import asyncio
+import gc
+import sys
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import quart_schema.extension
+from quart.typing import TestClientProtocol as Client
+
+from chassis.app import ChassisApp
+from chassis.http.asgi import Message
+from chassis.maintenance.service_context import ServiceContext
+
+SCOPE: dict[str, Any] = {
+    "type": "http",
+    "asgi": {},
+    "http_version": "1.1",
+    "method": "GET",
+    "scheme": "http",
+    "query_string": b"",
+    "root_path": "",
+    "headers": [(b"host", b"localhost"), (b"accept", b"*/*")],
+    "extensions": {},
+}
+
+
+class Server:
+    """Sends a request, and records what reaches a server: messages, and the functions that passed each of them on."""
+
+    def __init__(self, app: ChassisApp) -> None:
+        self._app = app
+        self.messages: list[Message] = []
+        self.wrappers: list[str] = []
+
+    async def get(self, path: str) -> None:
+        async def receive() -> Message:
+            if received:
+                await asyncio.Event().wait()
+            received.append(True)
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        received: list[bool] = []
+        await self._app({**SCOPE, "path": path, "raw_path": path.encode()}, receive, self._send)  # type: ignore[arg-type]
+
+    async def _send(self, message: Message) -> None:
+        self.messages.append(message)
+        self.wrappers = []
+        frame = sys._getframe(1)  # the coroutine that awaits this one
+        while "chassis" in frame.f_globals["__name__"] and "send" in frame.f_code.co_name:
+            self.wrappers.append(frame.f_code.co_qualname)
+            assert frame.f_back
+            frame = frame.f_back
+
+
+@pytest.fixture(name="server")
+def _server(app: ChassisApp) -> Server:
+    return Server(app)
+
+
+@contextmanager
+def count_tasks() -> Iterator[list[object]]:
+    loop, tasks = asyncio.get_running_loop(), list[object]()
+
+    def create(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any) -> Any:  # noqa: ANN401
+        tasks.append(coroutine)
+        return asyncio.Task(coroutine, loop=loop, **options)
+
+    loop.set_task_factory(create)  # type: ignore[arg-type]  # uvloop passes a context, too
+    try:
+        yield tasks
+    finally:
+        loop.set_task_factory(None)
+
+
+async def test_a_response_passes_two_wrappers_of_send(server: Server) -> None:
+    await server.get("/health/nowhere")
+
+    assert server.wrappers == ["SharedResponse.send", "TrackedRequest.send"]
+
+
+async def test_a_refusal_of_the_gate_passes_one_wrapper_of_send(app: ChassisApp, server: Server) -> None:
+    await app.container.maintenance_state().apply_change(ServiceContext(maintenance=True, version=1))
+
+    with count_tasks() as tasks:
+        await server.get("/nowhere")
+
+    assert server.messages[0]["status"] == 503
+    assert len(server.messages) == 2
+    assert [name for name in server.wrappers if name != "refuse"] == ["SharedResponse.send"]
+    assert tasks == []
+
+
+async def test_a_response_is_three_messages(server: Server) -> None:
+    await server.get("/health/live")
+
+    assert [message["type"] for message in server.messages] == ["http.response.start", *["http.response.body"] * 2]
+
+
+async def test_a_request_takes_the_tasks_of_quart_and_no_others(server: Server) -> None:
+    with count_tasks() as tasks:
+        await server.get("/health/live")
+
+    # One receives, one handles the request; before Python 3.12, `asyncio.wait_for` needs another one to send.
+    assert len(tasks) <= (2 if sys.version_info >= (3, 12) else 3)
+
+
+async def test_a_response_is_not_converted_again(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def convert(result: object) -> None:
+        pytest.fail(f"{result} is converted")
+
+    monkeypatch.setattr(quart_schema.extension, "convert_response_return_value", convert)
+
+    assert (await client.get("/health/live")).status_code == 200
+    assert (await client.get("/health/nowhere")).status_code == 404
+
+
+async def test_requests_leave_no_memory_allocated(server: Server) -> None:
+    async def count_new_blocks() -> int:
+        gc.collect()
+        before = sys.getallocatedblocks()
+        for _ in range(50):
+            await server.get("/health/live")
+            server.messages.clear()
+        gc.collect()
+        return sys.getallocatedblocks() - before
+
+    assert min([await count_new_blocks() for _ in range(4)]) < 50  # a leak would keep one for each request
