@@ -16,7 +16,8 @@ def _root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         (tmp_path / name).write_text(text, encoding="utf-8")
     if request.param == "with git":
         (tmp_path / ".gitignore").write_text(f"{FILES['.gitignore']}.venv/\n__pycache__/\n", encoding="utf-8")
-        subprocess.run(["/usr/bin/env", "git", "init", "--quiet"], cwd=tmp_path, check=True)
+        command = ["git", "init", "--quiet"]
+        subprocess.run(command, cwd=tmp_path, check=True)
     return tmp_path
 
 
