@@ -131,5 +131,4 @@ def _report(changes: Sequence[Change], *, has_migration: bool) -> None:
             for number, line in change.added_lines():
                 if line:
                     click.echo(f"{number:>10}  {line}")
-    steps = ["make check"] if not has_migration else ["quart db upgrade", "make check"]
-    click.echo(f"Next: {', '.join(steps)}")
+    click.echo(f"Next: {'quart db upgrade' if has_migration else 'quart db migrate'}, make check")

@@ -29,7 +29,7 @@ class StagedProject:
         self.root = root
         self.folder = folder
         self._before: dict[Path, bytes] = {}
-        for path in list_files(root):
+        for path in _without_settings(list_files(root)):
             self._before[path] = (root / path).read_bytes()
             _copy(root, folder, path)
         if (root / SETTINGS).exists():
@@ -62,10 +62,15 @@ class StagedProject:
 
     def changes(self) -> list[Change]:
         """Return what the steps have changed, sorted by path."""
-        after = {path: (self.folder / path).read_bytes() for path in walk_files(self.folder) if str(path) != SETTINGS}
+        after = {path: (self.folder / path).read_bytes() for path in _without_settings(walk_files(self.folder))}
         paths = sorted({*self._before, *after})
         changes = [Change(path, self._before.get(path), after.get(path)) for path in paths]
         return [change for change in changes if change.before != change.after]
+
+
+def _without_settings(paths: list[Path]) -> list[Path]:
+    """Return the paths without that of the settings, which are copied but are never a change."""
+    return [path for path in paths if path != Path(SETTINGS)]
 
 
 def _copy(root: Path, folder: Path, path: Path) -> None:

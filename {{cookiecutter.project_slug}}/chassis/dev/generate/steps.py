@@ -40,7 +40,7 @@ def add_entity(
     write(service.root, render(entity))
     _edit_container(service, add_providers, entity.name)
     service.generated[entity.name] = entity
-    import_module(f"src.infrastructure.models.{entity.name}")
+    _load(entity)
     if migrations:
         migrations.write(f"add {entity.title}")
 
@@ -96,6 +96,14 @@ def check_migrations(_service: Service, migrations: Migrations | None) -> None:
     import_module("src.app")
     if migrations:
         migrations.check()
+
+
+def _load(entity: Specification) -> None:
+    """Import the new modules, which a template of the project may have spoilt."""
+    import_module(f"src.infrastructure.models.{entity.name}")
+    import_module(f"src.api.controllers.{entity.name}")
+    repositories = import_module(f"src.infrastructure.repositories.{entity.name}_repository")
+    getattr(repositories, f"{entity.class_name}Repository").create_mapping()
 
 
 def _resolve(service: Service, field: Field, own: Target) -> Field:

@@ -14,16 +14,16 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from chassis.cli.command import describe
 from chassis.config import ROOT
 from chassis.dev.generate import steps as step_functions
 from chassis.dev.generate.migration import Migrations
-from chassis.dev.generate.refusal import GeneratorError
 from chassis.dev.generate.service import Service
+from chassis.dev.generate.staging import WITH_DATABASE
 from chassis.persistence.engine import create_migration_engine
 from chassis.persistence.url import parse_url
 
 Steps = Sequence[dict[str, Any]]
-WITH_DATABASE = "GENERATOR_HAS_DATABASE"
 
 
 def run_steps(steps: Steps, connection: Connection | None) -> None:
@@ -50,8 +50,8 @@ def main(arguments: Sequence[str]) -> None:
             asyncio.run(run_with_database(steps, os.environ["SQLALCHEMY_DATABASE_URI"]))
         else:
             run_steps(steps, None)
-    except GeneratorError as refusal:
-        error = str(refusal)
+    except Exception as failure:  # noqa: BLE001 - whatever it is, the command says it in one line
+        error = " ".join(describe(failure).split())
     print(json.dumps({"error": error}))
 
 
