@@ -114,20 +114,21 @@ class BoundedWebsocketConnection(ASGIWebsocketConnection):
         self.websocket = cast("TrackedWebsocket", websocket)
         self.websocket.messages = self.queue
         if sys.version_info >= (3, 13):
-            self.websocket.buffer._queue = self.queue  # noqa: SLF001 - Quart has no other way to bound it
+            self.websocket.buffer._queue = cast("asyncio.Queue[bytes | str]", self.queue)  # noqa: SLF001
         await super().handle_websocket(websocket, send)
 
     if sys.version_info >= (3, 13):  # Quart 0.23
 
-        async def handle_messages(self, websocket: Websocket, receive: Any, websocket_task: asyncio.Task[None]) -> None:  # noqa: ANN401 - Quart's signature
+        async def handle_messages(self, websocket: Websocket, receive: Any, view: asyncio.Task[None]) -> None:  # noqa: ANN401 - Quart's signature
+            end_with(view)
             bounded: Any = partial(self._receive_bounded, receive)
             try:
-                await super().handle_messages(websocket, bounded, websocket_task)
+                await super().handle_messages(websocket, bounded, view)
             except UnreadMessagesError:
                 await self._refuse_unread()
-                websocket_task.cancel()
+                view.cancel()
 
-    else:  # Quart 0.22, which cancels the view when this ends
+    else:  # Quart 0.22 ends this and the view together
 
         async def handle_messages(self, receive: Any) -> None:  # noqa: ANN401 - Quart's signature
             try:
@@ -153,6 +154,13 @@ class BoundedWebsocketConnection(ASGIWebsocketConnection):
         self._has_refused = True
         if not self.websocket.is_closed:
             await self.websocket.close(code, reason)
+
+
+def end_with(other: asyncio.Task[None]) -> None:
+    """Cancel the current task when the other one has ended."""
+    task = asyncio.current_task()
+    if task:
+        other.add_done_callback(lambda _: task.cancel())
 
 
 async def discard_messages(receive: Receive) -> None:
