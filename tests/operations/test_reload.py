@@ -77,7 +77,7 @@ def test_reads_the_settings_again_and_keeps_the_maintenance_window(developed: Pa
     refused = service.get("/v1/todo")
     service.http.patch("/v1/service-context", json={"maintenance": False})
 
-    assert (refused.status_code, refused.headers["X-Maintenance-Mode"]) == (503, "true")
+    assert (refused.status_code, refused.headers["X-Maintenance-Mode"]) == (503, "1")
     wait_for_text(service, "/openapi.json", "renamed")
 
 
