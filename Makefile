@@ -11,7 +11,11 @@ UV_PYTHON_DOWNLOADS = never
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export UV_DEFAULT_INDEX UV_PYTHON_DOWNLOADS
 
-.PHONY: help demo test lint check format lock benchmark picture
+# Packages belong into .venv, whatever a pip.conf or the environment says.
+export PIP_USER = no
+unexport PIP_PREFIX PIP_ROOT PIP_TARGET
+
+.PHONY: help demo newest test lint check format lock benchmark picture
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +27,12 @@ demo: .venv/installed ## a project with the default answers in build/, running o
 		echo 'The template has changed since $(DEMO) was generated; to start afresh: rm -r $(DEMO)'; \
 	fi
 	@exec $(MAKE) --no-print-directory --directory $(DEMO) run
+
+newest: .venv/installed ## the checks of a project in build/newest, with the newest versions of everything that it allows
+	rm -rf build/newest
+	.venv/bin/cookiecutter --no-input --default-config --output-dir build/newest .
+	$(MAKE) --directory build/newest/my-service upgrade
+	$(MAKE) --directory build/newest/my-service check  # which installs what `upgrade` has pinned
 
 test: .venv/installed-dev ## all tests of the template, generated projects included
 	.venv/bin/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder

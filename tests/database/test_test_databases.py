@@ -43,7 +43,7 @@ def assert_passed(result: CompletedProcess[str], kind: str) -> None:
 
 @pytest.mark.parametrize("host", ["tcp://127.0.0.1:1", "unix:///nonexistent/docker.sock"])
 def test_uses_an_embedded_server_if_no_engine_answers(project: Path, commands: Commands, host: str) -> None:
-    result = run_pytest(project, commands, settings={"DOCKER_HOST": host})
+    result = run_pytest(project, commands, "-p", "no:xdist", settings={"DOCKER_HOST": host})
 
     assert_passed(result, "embedded")
 

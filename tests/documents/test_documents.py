@@ -57,7 +57,7 @@ class Document:
 @pytest.fixture(name="documents", scope="module")
 def _documents(project: Path) -> list[Document]:
     documents_of_template = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
-    paths = [*documents_of_template, project / "README.md", project / "chassis" / "README.md"]
+    paths = [*documents_of_template, *project.glob("*.md"), project / "chassis" / "README.md"]
     return [Document(path, path.read_text(encoding="utf-8")) for path in paths]
 
 
@@ -240,3 +240,12 @@ def test_kubernetes_fragments_set_the_prefix_and_rewrite_no_path() -> None:
     assert container["env"] == [{"name": "SERVICE_PREFIX", "value": "example"}]
     probes = [container[name]["httpGet"]["path"] for name in ("livenessProbe", "readinessProbe")]
     assert probes == ["/example/health/live", "/example/health/ready"]
+
+
+@pytest.mark.parametrize("title", ["Commands", "Rooms", "Rules", "Never edit"])
+def test_the_page_for_agents_is_one_page(project: Path, title: str) -> None:
+    for folder in (ROOT, project):
+        page = (folder / "AGENTS.md").read_text(encoding="utf-8")
+
+        assert f"\n## {title}\n" in page
+        assert len(page.splitlines()) <= 60

@@ -1,6 +1,8 @@
 """The commands in README and docs work, and print what these show."""
 
+import os
 import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -44,6 +46,25 @@ def _create_reader(commands: Commands, postgres: Postgres) -> CreateReader:
 def run_checks(reader: Reader) -> None:
     for command in CHECKS:
         reader.type(command)
+
+
+def test_the_readme_generates_a_project_without_an_installed_cookiecutter(tmp_path: Path) -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    (command,) = [line.partition("#")[0].strip() for line in lines if line.startswith("uvx ")]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+    result = subprocess.run(
+        command.replace("path/to/this/repository", str(ROOT)).split(),
+        cwd=tmp_path,
+        env={**os.environ, "PATH": path},
+        input="\n" * 8,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "my-service" / "src").is_dir()
 
 
 def test_finds_files_and_commands_in_a_page() -> None:

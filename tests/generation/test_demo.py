@@ -21,6 +21,7 @@ from support.waiting import wait_until
 START_TIMEOUT = 300.0  # seconds, with all packages to download
 STOP_TIMEOUT = 30.0
 EXCLUDED = {"docker", "dockerd", "podman", "initdb", "pg_ctl", "postgres", "psql", "uv", "uvx"}
+ELSEWHERE = {"PIP_USER": "1", "PIP_TARGET": "/nowhere"}  # where pip would install, if the Makefiles let it
 PACKAGE_INDEX = ("PIP_", "UV_", "SSL_", "REQUESTS_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
@@ -39,7 +40,7 @@ def _clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(name="environment", scope="module")
 def _environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """An empty HOME, and a PATH without Docker, PostgreSQL and uv."""
+    """A HOME with nothing but a pip.conf, and a PATH without Docker, PostgreSQL and uv."""
     programs = tmp_path_factory.mktemp("bin")
     virtual = Path(sys.executable).parent
     for folder in map(Path, os.environ["PATH"].split(os.pathsep)):
@@ -49,7 +50,9 @@ def _environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     index = {name: os.environ[name] for name in os.environ if name.upper().startswith(PACKAGE_INDEX)}
     python = getattr(sys, "_base_executable", sys.executable)
     home = tmp_path_factory.mktemp("home")
-    return {**index, "HOME": str(home), "PATH": str(programs), "PYTHON": python}
+    (home / ".pip").mkdir()
+    (home / ".pip" / "pip.conf").write_text("[global]\nuser = true\n", encoding="utf-8")
+    return {**index, **ELSEWHERE, "HOME": str(home), "PATH": str(programs), "PYTHON": python}
 
 
 class Demo:

@@ -14,6 +14,7 @@ from support.template import Generate
 
 pytestmark = pytest.mark.alone
 
+COVERAGE = ("--cov", "--cov-report=term", "--cov-report=html", "--cov-report=xml")  # as in the Makefile
 NOT_INHERITED = ("MAKE", "MFLAGS", "PYTEST_", "TEST_DATABASE", "VIRTUAL_ENV")
 
 
@@ -48,7 +49,23 @@ def test_passes_its_tests_with_a_container_on_the_newest_python(generate: Genera
 
     if version == "3.11":
         note("NO NEWER PYTHON HERE: a generated project is tested on 3.11 only")
-    note(f"Python {version}: {run(generate(python_version=version), 'container', environment / 'pytest')}")
+    project = generate(python_version=version)
+    note(f"Python {version}: {run(project, 'container', environment / 'pytest', *COVERAGE)}")
+    assert (project / "coverage.xml").exists()
+    assert (project / "htmlcov" / "index.html").exists()
+    newest = version != "3.11" and version != "3.12"
+    assert bool(list(environment.parent.glob("lib/python*/site-packages/quart-0.23*"))) is newest
+
+
+def test_make_measures_coverage_on_demand(project: Path) -> None:
+    make = ("make", "--dry-run", "--assume-old=.venv/installed")
+    with_coverage, without = (
+        subprocess.run([*make, "test", f"COVERAGE={value}"], cwd=project, capture_output=True, text=True, check=True)
+        for value in ("1", "")
+    )
+
+    assert " ".join(COVERAGE) in with_coverage.stdout
+    assert "--cov" not in without.stdout
 
 
 def test_passes_its_checks_without_docker_and_without_the_example(generate: Generate) -> None:

@@ -162,7 +162,7 @@ def test_updates_a_project_that_cookiecutter_has_generated(template: Path, tmp_p
     commit(project)
     link = commands("A project that cookiecutter has generated")
 
-    run_script(project, link.replace(REPOSITORY, str(home / REPOSITORY)).replace("1a2b3c4", "older"), f"{ANSWERS}\n")
+    run_script(project, link.replace(REPOSITORY, str(home / REPOSITORY)).replace("1a2b3c4", "older"))
     update(project)
 
     assert NEW in (project / SERVER).read_text(encoding="utf-8")

@@ -65,10 +65,14 @@ def normalize(command: str) -> tuple[str, ...]:
     return tuple(word for word in shlex.split(command) if word not in CHANGES)
 
 
-@pytest.fixture(name="workflow", params=["template", "project", "nightly"])
-def _workflow(request: pytest.FixtureRequest, project: Path) -> Path:
-    files = {"template": ROOT / WORKFLOW, "project": project / WORKFLOW, "nightly": project / NIGHTLY}
-    return files[request.param]
+@pytest.fixture(name="workflow", params=[WORKFLOW, NIGHTLY])
+def _workflow(request: pytest.FixtureRequest, repository: Path) -> Path:
+    return repository / str(request.param)
+
+
+@pytest.fixture(name="repository", params=["template", "project"])
+def _repository(request: pytest.FixtureRequest, project: Path) -> Path:
+    return {"template": ROOT, "project": project}[request.param]
 
 
 def test_the_workflow_has_valid_syntax(workflow: Path) -> None:
@@ -81,6 +85,27 @@ def test_the_workflow_takes_no_risks(workflow: Path) -> None:
     result = find_risks(workflow)
 
     assert result.returncode == 0, result.stdout
+
+
+def test_dependabot_proposes_one_group_a_week_for_each_ecosystem(repository: Path) -> None:
+    file = repository / ".github" / "dependabot.yml"
+    result = run_tool("check-jsonschema", "--builtin-schema", "vendor.dependabot", file)
+
+    assert result.returncode == 0, result.stdout
+    updates = load(file)["updates"]
+    assert {"pip", "github-actions"} <= {update["package-ecosystem"] for update in updates}
+    for update in updates:
+        assert (update["schedule"]["interval"], len(update["groups"])) == ("weekly", 1)
+        folders = update.get("directories") or [update["directory"]]
+        assert all((repository / folder.strip("/")).is_dir() for folder in folders)
+
+
+def test_a_project_with_the_newest_packages_is_checked_every_night() -> None:
+    jobs = load(ROOT / NIGHTLY)["jobs"]
+
+    assert [step["run"] for step in jobs["upgrade"]["steps"] if "run" in step] == ["make newest"]
+    versions = jobs["upgrade"]["strategy"]["matrix"]["python-version"]
+    assert {"3.11", "3.13"} <= set(versions)  # Quart 0.22 and 0.23
 
 
 def test_detects_a_misspelt_key_and_an_unpinned_action(tmp_path: Path) -> None:
@@ -97,7 +122,7 @@ def test_ci_of_a_project_runs_only_make_check(project: Path) -> None:
     jobs = load(project / WORKFLOW)["jobs"]
 
     steps = [step for job in jobs.values() for step in job["steps"]]
-    assert [step["run"] for step in steps if "run" in step] == ["make check"]
+    assert [step["run"] for step in steps if "run" in step] == ["make check COVERAGE=1"]
 
 
 def test_the_nightly_workflow_fuzzes_and_audits(project: Path) -> None:

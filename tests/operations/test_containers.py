@@ -221,7 +221,7 @@ def test_exits_with_1_and_a_sentence_without_a_database_uri(image: str) -> None:
     assert "SQLALCHEMY_DATABASE_URI is not set" in sentence
 
 
-@pytest.mark.parametrize("prefix", ["", "/team/example/"])
+@pytest.mark.parametrize("prefix", ["", "/team/größe/\n"])
 def test_the_health_check_uses_the_prefix(prefix: str, image: str) -> None:
     with run_container(image, "--env", f"SERVICE_PREFIX={prefix}") as name:
         check = ["docker", "exec", name, *HEALTH_CHECK]

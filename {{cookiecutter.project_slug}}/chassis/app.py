@@ -10,7 +10,6 @@ from typing import Any, ClassVar, cast
 
 import click
 from quart import Quart, Request, Websocket
-from quart.ctx import RequestContext, WebsocketContext
 from quart.typing import ResponseTypes
 from quart_schema import Contact, Info, License
 
@@ -19,7 +18,7 @@ import chassis.maintenance.routes
 from chassis.cli.database_commands import database_group
 from chassis.cli.development import development_commands
 from chassis.cli.settings_commands import register_settings_commands
-from chassis.config import PROJECT, ChassisConfig
+from chassis.config import PROJECT, ChassisConfig, reveal
 from chassis.dependency_container import ChassisContainer
 from chassis.discovery import import_modules_below
 from chassis.http.asgi import ASGIApplication, Middleware
@@ -59,6 +58,7 @@ class ChassisApp(Quart):
         configure_logging(config.LOG_LEVEL, config.LOG_FORMAT)
         super().__init__(import_name, static_folder=None)
         self.config.from_object(config)
+        self.config.update({name: reveal(value) for name, value in self.config.items()})
         self.url_map.strict_slashes = False
         self.url_map.merge_slashes = False
         self.container = container
@@ -79,11 +79,11 @@ class ChassisApp(Quart):
         await self.container.probe_database().close()
         await self.container.database().close()
 
-    def request_context(self, request: Request) -> RequestContext:
-        return StrictRequestContext(self, request)
+    def request_context(self, request: Request) -> StrictRequestContext:
+        return StrictRequestContext(self, request=request)
 
-    def websocket_context(self, websocket: Websocket) -> WebsocketContext:
-        return StrictWebsocketContext(self, websocket)
+    def websocket_context(self, websocket: Websocket) -> StrictWebsocketContext:
+        return StrictWebsocketContext.create(self, websocket)
 
     async def handle_websocket(self, websocket: Websocket) -> ResponseTypes | None:
         response = await super().handle_websocket(websocket)

@@ -1,19 +1,27 @@
 """The settings that every service has: from the environment first, then from `.env`."""
 
 import re
+import sys
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
+from pydantic import BeforeValidator, Field, Secret, SecretBytes, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 from sqlalchemy import URL
 
+from chassis.cli.offline import NO_DATABASE, NOT_SET, runs_offline
 from chassis.domain.exceptions import ConfigurationError
 from chassis.persistence.url import parse_url
-from chassis.runtime.env_file import ENCODING, check_env_file
+from chassis.runtime.env_file import ENCODING, check_env_file, read_env_file, restore_values
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -25,6 +33,13 @@ DatabaseURL = Annotated[
 Seconds = Annotated[float, Field(gt=0)]
 _HOST = re.compile(r"(?:\*\.)?[\w-]+(?:\.[\w-]+)*|[0-9a-f]*:[0-9a-f:.]+", re.ASCII | re.IGNORECASE)  # no port
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]-]+")
+
+
+class EnvFileSource(DotEnvSettingsSource):
+    """Reads `.env` without replacing `${NAME}`, which pydantic-settings cannot be told."""
+
+    def _read_env_file(self, file_path: Path) -> Mapping[str, str | None]:
+        return {name.lower(): value for name, value in read_env_file(file_path).items() if value}
 
 
 class ChassisConfig(BaseSettings):
@@ -63,6 +78,17 @@ class ChassisConfig(BaseSettings):
     DRAIN_SEND_TIMEOUT: Seconds = 5.0
     MAX_CONTENT_LENGTH: int = Field(default=1024 * 1024, ge=1)
     BODY_TIMEOUT: Seconds = 60.0
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return tuple(
+            EnvFileSource(settings_cls, env_file=source.env_file)
+            if isinstance(source, DotEnvSettingsSource)
+            else source
+            for source in (*sources, *named.values())
+        )
 
     @field_validator("*", mode="before")
     @classmethod
@@ -151,10 +177,13 @@ class ChassisConfig(BaseSettings):
         env_file = settings.get("_env_file", cls.model_config["env_file"])
         if env_file is not None:
             check_env_file(Path(env_file))
+            restore_values(Path(env_file))
         cls._refuse_misspelt_names(env_file)
         try:
             return cls(**settings)
         except ValidationError as error:
+            if runs_offline(sys.argv) and "SQLALCHEMY_DATABASE_URI" not in settings and _lacks_database(error):
+                return cls.load(SQLALCHEMY_DATABASE_URI=NO_DATABASE, **settings)
             raise ConfigurationError(" ".join(_describe(dict(details)) for details in error.errors())) from None
 
     @classmethod
@@ -167,14 +196,25 @@ class ChassisConfig(BaseSettings):
                 raise ConfigurationError(msg)
 
 
+def reveal(value: Value) -> Value:
+    """Return a setting with its secrets as plain text, also those in a list, tuple, set or mapping."""
+    if isinstance(value, (Secret, SecretBytes, SecretStr)):
+        return value.get_secret_value()
+    if type(value) in (list, tuple, set, frozenset):
+        return type(value)(reveal(item) for item in value)
+    return {key: reveal(item) for key, item in value.items()} if type(value) is dict else value
+
+
+def _lacks_database(error: ValidationError) -> bool:
+    return any(
+        details["type"] == "missing" and details["loc"] == ("SQLALCHEMY_DATABASE_URI",) for details in error.errors()
+    )
+
+
 def _describe(details: Mapping[str, Any]) -> str:
     name = ".".join(str(part) for part in details["loc"])
     if details["type"] == "missing" and name == "SQLALCHEMY_DATABASE_URI":
-        return (
-            f"{name} is not set: put it into the environment or into .env, "
-            "for instance postgresql://user:password@localhost:5432/database; "
-            '`make run` brings a PostgreSQL of its own, `eval "$(make postgres)"` starts it for this shell.'
-        )
+        return NOT_SET
     if details["type"] == "missing":
         return f"{name} is not set: put it into the environment or into .env."
     return f"{name} {details['msg'].removeprefix('Value error, ').replace('Input should', 'should')}."

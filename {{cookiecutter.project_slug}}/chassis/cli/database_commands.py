@@ -13,10 +13,12 @@ import click
 from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.operations import MigrationScript
+from alembic.util import CommandError
 from click import Argument, Option
 from sqlalchemy import URL
 
 from chassis.cli.command import AsyncCommand
+from chassis.cli.offline import NO_DATABASE, NOT_SET
 from chassis.persistence.migrations import MIGRATIONS, alembic_config, create_migrations
 
 _COMMON_OPTIONS = (
@@ -84,12 +86,26 @@ def _run(
     x_arg: tuple[str, ...],
     **arguments: Any,
 ) -> None:
+    if url == NO_DATABASE and _needs_database(**arguments):
+        raise CommandError(NOT_SET)
     config = alembic_config(directory)
     config.attributes["url"] = url
     config.cmd_opts = Namespace(x=list(x_arg))
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "Revision ", UserWarning)  # a revision is missing or exists twice
         function(config, **arguments)
+
+
+def _needs_database(
+    *,
+    autogenerate: bool = False,
+    indicate_current: bool = False,
+    rev: str = "",
+    rev_range: str | None = None,
+    **_: object,
+) -> bool:
+    """Find out for a command that mostly needs none; `migrate` and the like never get here without an address."""
+    return autogenerate or indicate_current or "current" in (rev, *(rev_range or "").split(":"))
 
 
 def _init(config: AlembicConfig) -> None:

@@ -3,6 +3,7 @@
 import re
 
 import click
+from pydantic import BaseModel
 from pydantic_settings import BaseSettings
 from quart import Quart
 from sqlalchemy import URL, inspect
@@ -31,9 +32,20 @@ def register_settings_commands(app: Quart, config: BaseSettings, url: URL) -> No
 
 def mask(name: str, value: object) -> str:
     """Return the setting without its secrets; whether a secret is set remains visible."""
-    if _SECRET_NAME.search(name) and value:
+    return _SECRET_IN_URL.sub(_without_secret, str(_hide(name, value)))
+
+
+def _hide(name: str, value: object) -> object:
+    """Replace each value below a name of a secret; a `SecretStr` hides itself."""
+    if _SECRET_NAME.search(name.upper()) and value:
         return "***"
-    return _SECRET_IN_URL.sub(_without_secret, str(value))
+    if isinstance(value, BaseModel):
+        value = dict(value)
+    if isinstance(value, dict):
+        return {key: _hide(str(key), item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)) and not isinstance(value, URL):
+        return type(value)(_hide("", item) for item in value)
+    return value
 
 
 def _without_secret(found: re.Match[str]) -> str:

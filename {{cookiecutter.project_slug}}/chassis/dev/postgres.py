@@ -21,7 +21,6 @@ from urllib.parse import urlencode
 
 import fasteners  # type: ignore[import-untyped]  # comes with the wheel, as does psutil
 import psutil  # type: ignore[import-untyped]
-from dotenv import dotenv_values
 
 from chassis.cli.child_process import ChildProcess
 from chassis.dev.postgres_wheel import (
@@ -33,7 +32,7 @@ from chassis.dev.postgres_wheel import (
     remove_socket_directory,
 )
 from chassis.domain.exceptions import ConfigurationError
-from chassis.runtime.env_file import ENCODING, check_env_file
+from chassis.runtime.env_file import check_env_file, read_env_file
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIABLE = "SQLALCHEMY_DATABASE_URI"
@@ -138,7 +137,7 @@ def temporary_server() -> Iterator[str]:
 def configured_uri() -> str | None:
     """Return the URI of the environment, else that of `.env`; an empty one counts as none."""
     check_env_file(ROOT / ".env")
-    return os.environ.get(VARIABLE) or dotenv_values(ROOT / ".env", encoding=ENCODING).get(VARIABLE) or None
+    return os.environ.get(VARIABLE) or read_env_file(ROOT / ".env").get(VARIABLE) or None
 
 
 def main(arguments: Sequence[str]) -> int:

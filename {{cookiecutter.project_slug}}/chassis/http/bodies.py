@@ -4,6 +4,7 @@ Quart compares only the bytes that wait to be read, so a view that iterates over
 """
 
 import asyncio
+import sys
 from collections.abc import AsyncIterable, AsyncIterator, Generator
 from contextlib import ExitStack
 from typing import Any, cast
@@ -42,14 +43,30 @@ class BoundedBody(Body):
         if self._is_too_large():
             self._drop()
 
-    def append(self, data: bytes) -> None:
-        if not data:
-            return
+    if sys.version_info >= (3, 13):  # Quart 0.23
+
+        async def put(self, data: bytes) -> None:
+            if self._accepts(data):
+                await super().put(data)
+
+        def clear(self) -> None:
+            while not self._queue.empty():
+                self._queue.get_nowait()
+            super().clear()
+
+    else:  # Quart 0.22
+
+        def append(self, data: bytes) -> None:
+            if self._accepts(data):
+                super().append(data)
+
+    def _accepts(self, data: bytes) -> bool:
+        """Count the bytes, and return whether there is something to keep."""
         self._received += len(data)
         if self._is_too_large():
             self._drop()
-        else:
-            super().append(data)
+            return False
+        return bool(data)
 
     async def __anext__(self) -> bytes:
         try:

@@ -5,15 +5,22 @@ Werkzeug drops slashes at the beginning, and servers decode a path before the ap
 """
 
 import re
+import sys
 from collections.abc import Callable
-from typing import cast
+from typing import Self, cast
 
-from quart.ctx import RequestContext, WebsocketContext
+from quart import Quart, Websocket
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.exceptions import NotFound
 
 from chassis.http.requests import JSONRequest
 from chassis.http.websockets import TrackedWebsocket
+
+if sys.version_info >= (3, 13):  # Quart 0.23, whose only context is that of the application
+    from quart.ctx import AppContext as RequestContext
+    from quart.ctx import AppContext as WebsocketContext
+else:  # Quart 0.22
+    from quart.ctx import RequestContext, WebsocketContext
 
 _DOT_SEGMENT = re.compile(r"/\.{1,2}(?:/|$)")
 # Letters, digits, and `-`, `.`, `_`, which no client needs to encode (RFC 3986, section 2.3), and the slash.
@@ -26,20 +33,26 @@ class StrictRequestContext(RequestContext):
 
     def match_request(self) -> None:
         match_plain_path(self.request, super().match_request)
-        cast("JSONRequest", self.request).apply_limits(_view(self))
+        cast("JSONRequest", self.request).apply_limits(find_view(self.app, self.request))
 
 
 class StrictWebsocketContext(WebsocketContext):
     """Finds the route of a websocket, and applies the limit of its view."""
 
+    @classmethod
+    def create(cls, app: Quart, websocket: Websocket) -> Self:
+        if sys.version_info >= (3, 13):
+            return cls(app, websocket=websocket)
+        return cls(app, websocket)
+
     def match_request(self) -> None:
         match_plain_path(self.websocket, super().match_request)
-        cast("TrackedWebsocket", self.websocket).apply_limits(_view(self))
+        cast("TrackedWebsocket", self.websocket).apply_limits(find_view(self.app, self.websocket))
 
 
-def _view(context: RequestContext | WebsocketContext) -> object:
-    endpoint = context.request_websocket.endpoint
-    return context.app.view_functions[endpoint] if endpoint else None
+def find_view(app: Quart, request: BaseRequestWebsocket) -> object:
+    """Return the view of a request that has been matched, or None."""
+    return app.view_functions[request.endpoint] if request.endpoint else None
 
 
 def match_plain_path(request: BaseRequestWebsocket, match: Callable[[], None]) -> None:

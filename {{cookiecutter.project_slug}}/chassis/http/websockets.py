@@ -4,6 +4,7 @@ Quart queues messages without end until the view receives them, and closes with 
 """
 
 import asyncio
+import sys
 from functools import partial
 from http import HTTPStatus
 from typing import Any, cast
@@ -112,13 +113,31 @@ class BoundedWebsocketConnection(ASGIWebsocketConnection):
     async def handle_websocket(self, websocket: Websocket, send: Any) -> None:  # noqa: ANN401 - Quart's signature
         self.websocket = cast("TrackedWebsocket", websocket)
         self.websocket.messages = self.queue
+        if sys.version_info >= (3, 13):
+            self.websocket.buffer._queue = cast("asyncio.Queue[bytes | str]", self.queue)  # noqa: SLF001
         await super().handle_websocket(websocket, send)
 
-    async def handle_messages(self, receive: Any) -> None:  # noqa: ANN401 - Quart's signature
-        try:
-            await super().handle_messages(partial(self._receive_bounded, receive))  # type: ignore[arg-type]
-        except UnreadMessagesError:
-            await self._refuse(POLICY_VIOLATION, "The service does not receive messages.")
+    if sys.version_info >= (3, 13):  # Quart 0.23
+
+        async def handle_messages(self, websocket: Websocket, receive: Any, view: asyncio.Task[None]) -> None:  # noqa: ANN401 - Quart's signature
+            end_with(view)
+            bounded: Any = partial(self._receive_bounded, receive)
+            try:
+                await super().handle_messages(websocket, bounded, view)
+            except UnreadMessagesError:
+                await self._refuse_unread()
+                view.cancel()
+
+    else:  # Quart 0.22 ends this and the view together
+
+        async def handle_messages(self, receive: Any) -> None:  # noqa: ANN401 - Quart's signature
+            try:
+                await super().handle_messages(partial(self._receive_bounded, receive))  # type: ignore[arg-type]
+            except UnreadMessagesError:
+                await self._refuse_unread()
+
+    async def _refuse_unread(self) -> None:
+        await self._refuse(POLICY_VIOLATION, "The service does not receive messages.")
 
     async def _receive_bounded(self, receive: Receive) -> Message:
         message = await receive()
@@ -135,6 +154,13 @@ class BoundedWebsocketConnection(ASGIWebsocketConnection):
         self._has_refused = True
         if not self.websocket.is_closed:
             await self.websocket.close(code, reason)
+
+
+def end_with(other: asyncio.Task[None]) -> None:
+    """Cancel the current task when the other one has ended."""
+    task = asyncio.current_task()
+    if task:
+        other.add_done_callback(lambda _: task.cancel())
 
 
 async def discard_messages(receive: Receive) -> None:

@@ -1,7 +1,12 @@
 """`.env` is checked before it is read: in another encoding its settings would be lost, or end in a traceback."""
 
 import codecs
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from dotenv import dotenv_values
+from dotenv.main import DotEnv
 
 from chassis.domain.exceptions import ConfigurationError
 
@@ -35,3 +40,24 @@ def check_env_file(path: Path) -> None:
         line = content.count(b"\n", 0, error.start) + 1
         msg = f"{path.name} is not UTF-8 in line {line}: {ADVICE}."
         raise ConfigurationError(msg) from None
+
+
+def read_env_file(path: Path) -> Mapping[str, str | None]:
+    """Return the values as they are written: a `$` in a password is a `$`."""
+    return dotenv_values(path, encoding=ENCODING, interpolate=False)
+
+
+def restore_values(path: Path) -> None:
+    """Put the values as they are written into the environment, to which the `quart` command has copied the file.
+
+    That command replaces `${NAME}` in them. A variable that differs from the copy was set by somebody else, and stays.
+    """
+    for name, value in _find_replaced(path):
+        os.environ[name] = value
+
+
+def _find_replaced(path: Path) -> Iterator[tuple[str, str]]:
+    copied = DotEnv(path, encoding=ENCODING, override=False).dict()
+    for name, value in read_env_file(path).items():
+        if value and value != copied[name] == os.environ.get(name):
+            yield name, value

@@ -6,11 +6,13 @@ from typing import Any
 
 import asyncpg
 import pytest
-from pydantic import ValidationError
+from pydantic import Field, SecretBytes, SecretStr, ValidationError
+from quart.sessions import SecureCookieSessionInterface
 
 from chassis.config import ROOT, ChassisConfig
 from chassis.domain.exceptions import ConfigurationError
 from chassis.persistence import url
+from chassis.tests.sample.create_app import create_app
 
 SETTING = re.compile("(?:# )?([A-Z][A-Z_]+)=")
 URL = "postgresql://user:secret@host/database"
@@ -260,3 +262,30 @@ def test_a_service_adds_settings_by_inheritance(tmp_path: Path, monkeypatch: pyt
     config = Config.load(_env_file=file)
 
     assert (config.MAIL_SENDER, config.MAIL_TIMEOUT) == ("file@example.com", 2.0)
+
+
+class SecretConfig(ChassisConfig):
+    SECRET_KEY: SecretStr
+    SECRET_KEY_FALLBACKS: tuple[SecretStr, ...] = ()
+    AUTH_PIN: SecretStr | None = None
+    LICENCES: dict[str, SecretBytes] = Field(default_factory=dict)
+
+
+def test_quart_and_extensions_get_plain_values_of_secrets() -> None:
+    config = SecretConfig.load(
+        _env_file=None,
+        SQLALCHEMY_DATABASE_URI=URL,
+        SECRET_KEY="key",
+        SECRET_KEY_FALLBACKS=["old"],
+        LICENCES={"fonts": b"licence"},
+    )
+
+    app = create_app(config)
+
+    names = ("SECRET_KEY", "SECRET_KEY_FALLBACKS", "AUTH_PIN", "LICENCES")
+    assert [app.config[name] for name in names] == ["key", ("old",), None, {"fonts": b"licence"}]
+    assert app.config["SQLALCHEMY_DATABASE_URI"] == config.SQLALCHEMY_DATABASE_URI
+    assert "key'" not in repr(config)
+    sessions = SecureCookieSessionInterface().get_signing_serializer(app)
+    assert sessions is not None
+    assert sessions.loads(sessions.dumps({"visits": 1})) == {"visits": 1}

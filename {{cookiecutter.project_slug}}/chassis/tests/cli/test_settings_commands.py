@@ -2,12 +2,17 @@ import asyncio
 
 import pytest
 from click.testing import CliRunner, Result
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from quart import Quart
 
 from chassis.cli.settings_commands import mask, register_settings_commands
 from chassis.config import ChassisConfig
 from chassis.tests.command_line import UNREACHABLE, tables
+
+
+class MailSettings(BaseModel):
+    host: str
+    password: str
 
 
 def invoke(config: ChassisConfig, *words: str) -> Result:
@@ -57,6 +62,11 @@ def test_masks_passwords_in_urls(config: ChassisConfig) -> None:
         ("MAINTENANCE_TOKEN", "hidden", "***"),
         ("MAINTENANCE_TOKEN", SecretStr("hidden"), "***"),
         ("MAINTENANCE_TOKEN", None, "None"),
+        ("PIN", SecretStr("hidden"), "**********"),
+        ("SECRET_KEY_FALLBACKS", [SecretStr("hidden")], "***"),
+        ("PINS", [SecretStr("hidden")], "[SecretStr('**********')]"),
+        ("MAIL", MailSettings(host="mail", password="hidden"), "{'host': 'mail', 'password': '***'}"),
+        ("MAIL", [{"token": "hidden"}], "[{'token': '***'}]"),
         ("REDIS_URL", "redis://:hid@den@cache:6379/0", "redis://:***@cache:6379/0"),
         ("BROKER", "amqp://user:hidden@queue", "amqp://user:***@queue"),
         ("CORS_ORIGINS", ("https://a.example", "https://b.example:8443"), None),

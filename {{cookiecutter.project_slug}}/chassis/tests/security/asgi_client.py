@@ -71,16 +71,21 @@ async def ask(
     answer = Answer()
     parts: list[Message] = [{"type": "http.request", "body": part, "more_body": True} for part in body]
     parts[-1]["more_body"] = False
-    if more.get("type") == "websocket":
+    kind = more.get("type", "http")
+    if kind == "websocket":
         parts = [{"type": "websocket.connect"}]
+    ended = asyncio.Event()
 
     async def receive() -> Message:
         if parts:
             return parts.pop(0)
-        return await asyncio.Future()
+        await ended.wait()
+        return {"type": f"{kind}.disconnect", "code": 1006}
 
     async def send(message: Message) -> None:
         answer.messages.append(message)
+        if message["type"].endswith((".body", ".close")) and not message.get("more_body"):
+            ended.set()
 
     await app(scope_of(method, path, headers, **more), receive, send)
     return answer

@@ -2,12 +2,15 @@
 
 import os
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
+from quart.cli import load_dotenv
 
 from chassis.config import ChassisConfig
 from chassis.dev import postgres
 from chassis.domain.exceptions import ConfigurationError
+from chassis.runtime import check_health
 
 URI = "postgresql://user:hunter2@localhost/database"
 TEXT = f"# für die Entwicklung\nAPP_ENV=development\nSQLALCHEMY_DATABASE_URI={URI}\n"
@@ -108,3 +111,35 @@ def test_a_service_without_the_file_reads_the_environment(env_file: Path, monkey
     monkeypatch.setenv("SQLALCHEMY_DATABASE_URI", URI)
 
     assert ChassisConfig.load(_env_file=env_file).APP_ENV == "production"
+
+
+@pytest.mark.parametrize("quotes", ["", "'", '"'])
+def test_a_dollar_in_a_value_has_no_meaning_for_any_reader(
+    quotes: str, env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = "postgresql://user:a$HOME${HOME}$$b@localhost/database"
+    lines = [f"SQLALCHEMY_DATABASE_URI={quotes}{uri}{quotes}", f"SERVICE_PREFIX={quotes}a${{HOME}}{quotes}"]
+    env_file.write_text("\n".join(lines), encoding="utf-8")
+    monkeypatch.setattr(check_health, "ENV_FILE", env_file)
+
+    config = ChassisConfig.load(_env_file=env_file)
+
+    assert config.SQLALCHEMY_DATABASE_URI.password == "a$HOME${HOME}$$b"
+    assert postgres.configured_uri() == uri
+    assert config.SERVICE_PREFIX == "/a${HOME}"
+    assert unquote(check_health.find_path()) == "/a${HOME}/health/live"
+
+
+@pytest.mark.parametrize(("exported", "token"), [(None, "0123456789${HOME}$x"), ("of-the-environment", None)])
+def test_the_quart_command_replaces_nothing(
+    exported: str | None, token: str | None, env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It copies `.env` to the environment, but not over what is there."""
+    env_file.write_text(f"{TEXT}MAINTENANCE_TOKEN=0123456789${{HOME}}$x\n", encoding="utf-8")
+    monkeypatch.setattr(os, "environ", {"HOME": "/root", **({"MAINTENANCE_TOKEN": exported} if exported else {})})
+    load_dotenv(env_file)
+    assert os.environ["MAINTENANCE_TOKEN"] == exported or "0123456789/root$x"
+
+    config = ChassisConfig.load(_env_file=env_file)
+
+    assert config.maintenance_token == token or exported
