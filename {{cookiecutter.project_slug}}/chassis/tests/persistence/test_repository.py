@@ -1,14 +1,16 @@
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import Select
+from sqlalchemy import Select, select
 from sqlalchemy.exc import InvalidRequestError
 from werkzeug.datastructures import MultiDict
 
 from chassis.domain.exceptions import ConflictError, NotFoundError, ValidationError
 from chassis.domain.ports import Params
-from chassis.tests.persistence.samples import PetRepository, User, UserRepository
+from chassis.persistence.repository import Repository
+from chassis.tests.persistence.samples import Pet, PetRepository, User, UserRepository
 
 
 async def test_creates_reads_updates_and_deletes(users: UserRepository) -> None:
@@ -95,6 +97,48 @@ async def test_a_filter_may_read_its_parameter_in_any_way(users: UserRepository,
     await users.create({"name": "b"})
 
     assert await Users(users.database).delete_all({"name": "a"}) == 1
+
+
+@dataclass
+class Owner:
+    id: int
+    name: str
+
+
+@pytest.mark.parametrize("entity", [None, Owner])
+@pytest.mark.parametrize(
+    "hook",
+    [
+        lambda query, pet: query.join(User.pets).where(Pet.id == pet),
+        lambda query, pet: query.join(Pet).filter(Pet.id == pet).distinct(),
+        lambda query, pet: query.join(Pet, Pet.owner_id == User.id).where(Pet.id == pet).order_by(User.name.desc()),
+        lambda query, pet: query.where(User.id.in_(select(Pet.owner_id).where(Pet.id == pet))),
+    ],
+)
+async def test_a_filter_may_join_other_tables(
+    users: UserRepository, pets: PetRepository, hook: Callable[[Select[Any], int], Select[Any]], entity: type[Owner]
+) -> None:
+    class Owners(Repository[Any]):
+        base_class = User
+        entity_class = entity
+
+        def _apply_query_params(self, query: Select[Any], query_params: Params) -> Select[Any]:
+            return hook(query, query_params["pet"])
+
+    await users.create({"name": "a"})
+    pet = await pets.create({"owner_id": (await users.create({"name": "b"})).id})
+    owners, params = Owners(users.database), {"pet": pet.id}
+
+    page = await owners.get_all(params)
+    by_cursor = await owners.get_all({**params, "cursor": ""})
+
+    assert ([owner.name for owner in page.items], page.total) == (["b"], 1)
+    assert [owner.name for owner in by_cursor.items] == ["b"]
+    assert (await owners.find(params)).name == "b"
+    assert (await owners.count(params), await owners.exists(params)) == (1, True)
+    assert (await owners.get_all({**params, "page": 2})).total == 1
+    with pytest.raises(ConflictError):
+        await owners.delete_all(params)
 
 
 async def test_a_list_takes_a_query_string_and_refuses_what_it_does_not_know(users: UserRepository) -> None:
