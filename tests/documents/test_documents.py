@@ -29,6 +29,7 @@ ROUTE = re.compile(
     r"(?<![\w.])(/(?:v1/|health/|openapi\.json|docs\b)[^\s?…]*)"
 )
 LINK = re.compile(r"\]\((?!https?://)([^)#]*)#?([^)]*)\)")
+WRITTEN = re.compile(r"^write +(\S+)$", re.MULTILINE)  # by a command, as its output says
 SHELL = ("sh", "console")
 
 
@@ -82,7 +83,8 @@ def test_named_files_exist(documents: list[Document], project: Path) -> None:
     ignored_paths = {line.strip("/") for line in "".join(ignore_files).splitlines()} | {".cruft.json"}
 
     def exists(name: str, document: Document) -> bool:
-        written = {block.file for block in document.blocks}
+        shown = "".join(shown for block in document.blocks for _, shown in block.commands)
+        written = {block.file for block in document.blocks} | set(WRITTEN.findall(shown))
         if name in written or name.strip("/").split("/")[0] in ignored_paths:
             return True
         return bool([*ROOT.glob(name), *project.glob(f"**/{name}")])

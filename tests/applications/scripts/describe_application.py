@@ -37,7 +37,7 @@ def commands_of(command: Command) -> dict[str, Command | None]:
 
 def is_understood(words: list[str]) -> bool:
     command: Command = group
-    options = {"--app"}
+    options = {"--app", "--help"}
     for word in words[1:]:
         own = app.cli.commands if command is group else {}
         commands = {**commands_of(command), **own}

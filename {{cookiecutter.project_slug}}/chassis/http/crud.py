@@ -31,12 +31,14 @@ def register_crud(
     query: type[PageQuery] | None = PageQuery,
     delete: bool = True,
     path: str | None = None,
+    plural: str | None = None,
     service: str | None = None,
 ) -> None:
     """Register views that create, retrieve, list, update and delete entities below `path`, by default `/<name>`.
 
     Every entity is sent as `schema`, whose field `id` has the type of the keys. There is no view for a body or a query
     that is None. The views call the service that the container provides as `service`, by default `<name>_service`.
+    The view of the list is called after `plural`, by default `name`.
 
     Raises:
         ConfigurationError: `schema` has no `id`, or one that cannot be a part of a path.
@@ -46,21 +48,21 @@ def register_crud(
     collection = path or f"/{name}"
     entity = f"{collection}/<{_find_converter(schema)}:{name}_id>"
 
-    def register(method: str, path: str, verb: str, view: View) -> None:
-        view.__name__ = view.__qualname__ = f"{verb}_{name}"
+    def register(method: str, path: str, view_name: str, view: View) -> None:
+        view.__name__ = view.__qualname__ = view_name
         view.__module__ = blueprint.import_name
         view.provider_name = service  # type: ignore[attr-defined]  # see `check_injections`
         blueprint.add_url_rule(path, view.__name__, view, methods=[method])
 
     if create:
-        register("POST", collection, "create", views.create(create))
-    register("GET", entity, "retrieve", views.retrieve())
+        register("POST", collection, f"create_{name}", views.create(create))
+    register("GET", entity, f"retrieve_{name}", views.retrieve())
     if query:
-        register("GET", collection, "list", views.list(query))
+        register("GET", collection, f"list_{plural or name}", views.list(query))
     if update:
-        register("PATCH", entity, "update", views.update(update))
+        register("PATCH", entity, f"update_{name}", views.update(update))
     if delete:
-        register("DELETE", entity, "delete", views.delete())
+        register("DELETE", entity, f"delete_{name}", views.delete())
 
 
 def _find_converter(schema: type[BaseModel]) -> str:

@@ -131,4 +131,4 @@ def _report(changes: Sequence[Change], *, has_migration: bool) -> None:
             for number, line in change.added_lines():
                 if line:
                     click.echo(f"{number:>10}  {line}")
-    click.echo(f"Next: {'quart db upgrade' if has_migration else 'quart db migrate'}, make check")
+    click.echo(f"Next: {'quart db upgrade' if has_migration else 'quart db migrate'} && make check")

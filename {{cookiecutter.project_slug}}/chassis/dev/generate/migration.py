@@ -69,17 +69,18 @@ def check_single_head() -> None:
 
 
 def revisions_of(table: str) -> list[Path] | None:
-    """Return the newest revisions, back to the one that creates the table, if they concern nothing else."""
-    scripts = ScriptDirectory.from_config(alembic_config())
+    """Return the newest revisions, back to the one that creates the table; None if one concerns something else.
+
+    There are none if no revision creates the table.
+    """
     found = []
-    for script in scripts.walk_revisions():
+    for script in ScriptDirectory.from_config(alembic_config()).walk_revisions():
         operations = _operations(script)
-        if operations is None or {name for _, name in operations} != {table}:
-            return None
-        found.append(Path(script.path))
-        if ("create_table", table) in operations:
-            return found
-    return None
+        found.append((Path(script.path), operations))
+        if operations and ("create_table", table) in operations:
+            concern_only_it = all(each and {name for _, name in each} == {table} for _, each in found)
+            return [path for path, _ in found] if concern_only_it else None
+    return []
 
 
 def _operations(script: Script) -> set[tuple[str, str]] | None:

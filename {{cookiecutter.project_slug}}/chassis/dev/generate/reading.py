@@ -1,7 +1,6 @@
 """Reads the specification of an entity from its code, because nothing else records it."""
 
 import enum
-import re
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -27,7 +26,6 @@ from chassis.dev.generate.defaults import read_default
 from chassis.dev.generate.fields import Field
 from chassis.dev.generate.names import pascal_case, plural_of
 from chassis.dev.generate.refusal import GeneratorError
-from chassis.dev.generate.rendering import FILES
 from chassis.dev.generate.service import Service, table_of
 from chassis.dev.generate.specification import Specification
 from chassis.persistence.model import UTCDateTime
@@ -47,7 +45,6 @@ _TYPES: tuple[tuple[type[Any], str], ...] = (  # a subclass before its base clas
     (Uuid, "uuid"),
     (JSONB, "json"),
 )
-_TEST_OF_LIST = re.compile(r"^async def test_lists_(\w+)\(", re.MULTILINE)
 
 
 def read_specification(service: Service, name: str) -> Specification:
@@ -132,6 +129,7 @@ def _read_path(service: Service, name: str) -> str:
 
 
 def _read_plural(service: Service, name: str) -> str:
-    test = service.root / FILES["test.py.jinja"].format(name=name)
-    found = _TEST_OF_LIST.search(test.read_text(encoding="utf-8")) if test.exists() else None
-    return found[1] if found else plural_of(name)
+    """Return the plural after which the view of the list is called."""
+    prefix = f"{name}.list_"
+    endpoints = [rule.endpoint for rule in service.app.url_map.iter_rules() if rule.endpoint.startswith(prefix)]
+    return min(endpoints, key=len).removeprefix(prefix) if endpoints else plural_of(name)

@@ -52,7 +52,15 @@ class TodoQuery(PageQuery):
     title: Text | None = Field(default=None, description="Only todos with exactly this title.")
 
 
-register_crud(blueprint, "todo", schema=TodoSchema, create=TodoCreateSchema, update=TodoUpdateSchema, query=TodoQuery)
+register_crud(
+    blueprint,
+    "todo",
+    plural="todos",
+    schema=TodoSchema,
+    create=TodoCreateSchema,
+    update=TodoUpdateSchema,
+    query=TodoQuery,
+)
 
 
 @blueprint.post("/todo/<int:todo_id>/split")

@@ -3,9 +3,8 @@ import pytest
 from chassis.dev.generate.container import add_providers, remove_providers
 from chassis.dev.generate.refusal import GeneratorError
 
-IMPORTS = """from src.infrastructure.repositories.book_repository import BookRepository
-from src.services.repository_service import RepositoryService
-"""
+SERVICE = "from src.services.repository_service import RepositoryService"  # not at the start of a line
+IMPORTS = f"from src.infrastructure.repositories.book_repository import BookRepository\n{SERVICE}\n"
 EMPTY = '''"""Doc."""
 
 from chassis.dependency_container import ChassisContainer
@@ -34,9 +33,9 @@ class Container(Shared):  # ours
 
 MORE = 1
 """
-DIRECT = """from chassis.dependency_container import ChassisContainer as Base
+DIRECT = f"""from chassis.dependency_container import ChassisContainer as Base
 from dependency_injector.providers import Factory, Provider, Singleton as One
-from src.services.repository_service import RepositoryService as Plain
+{SERVICE} as Plain
 
 class Container(Base):
     one: Provider[int] = One(int)
