@@ -56,7 +56,7 @@ def test_serves_what_is_saved_and_waits_out_a_syntax_error(developed: Path, serv
     service.get("/health/live")  # leaves a connection that is kept alive
 
     seconds = []
-    for text in ("first", "second"):
+    for text in ("one", "two", "six"):  # of the same size, within a second
         controller.write_text(source + VIEW % text, encoding="utf-8")
         seconds.append(wait_for_text(service, "/v1/saved", text))
     controller.write_text("def broken(:\n", encoding="utf-8")

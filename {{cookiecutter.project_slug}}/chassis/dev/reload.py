@@ -75,6 +75,8 @@ def serve(listener: socket.socket) -> None:
     """Run Hypercorn, as its command line would, on a socket that is open already."""
     from hypercorn.__main__ import main  # not in the process that watches
 
+    # Bytecode counts as current if the source has the same size and was saved in the same second.
+    sys.dont_write_bytecode = True
     try:
         main(["asgi:app", "--config", "hypercorn.toml", "--bind", f"fd://{listener.detach()}"])
     except KeyboardInterrupt:
