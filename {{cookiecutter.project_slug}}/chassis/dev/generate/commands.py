@@ -81,7 +81,7 @@ def remove_entity(name: str, *, dry_run: bool, no_migration: bool, force: bool) 
     name = _entity(name)
     steps: list[Steps] = [[{"step": "remove_entity", "name": name, "force": force}]]
     last = _write_or_check(f"remove {name}", no_migration or not force)
-    _execute([*steps, [last]], dry_run=dry_run, no_migration=no_migration, force=True)
+    _execute([*steps, [last]], dry_run=dry_run, no_migration=no_migration, force=True, is_removal=True)
 
 
 generate_entity.help = (
@@ -99,12 +99,15 @@ def _write_or_check(message: str, only_check: bool) -> dict[str, Any]:  # noqa: 
     return {"step": "check_migrations"} if only_check else {"step": "write_migration", "message": message}
 
 
-def _execute(runs: Sequence[Steps], *, dry_run: bool, no_migration: bool, force: bool) -> None:
+def _execute(
+    runs: Sequence[Steps], *, dry_run: bool, no_migration: bool, force: bool, is_removal: bool = False
+) -> None:
     """Carry out each list of steps in a process of its own, and then change the project."""
     with StagedProject.create(ROOT) as project:
         for steps in runs:
             with _database(needed=not no_migration and steps is runs[-1]) as uri:
                 project.run(steps, uri)
+        project.renew_document(is_removal=is_removal)
         changes = project.changes()
     if not force:
         check_committed(ROOT, changes)
@@ -127,7 +130,7 @@ def _database(*, needed: bool) -> Iterator[str | None]:
 def _report(changes: Sequence[Change], *, has_migration: bool) -> None:
     for change in changes:
         click.echo(f"{change.verb:<7} {change.path.as_posix()}")
-        if change.verb == "change":
+        if change.verb == "change" and change.path.suffix == ".py":
             for number, line in change.added_lines():
                 if line:
                     click.echo(f"{number:>10}  {line}")

@@ -18,6 +18,7 @@ from chassis.dev.generate.refusal import GeneratorError
 
 IGNORED = {".git", ".venv", ".postgres", "__pycache__", "build", "dist", "node_modules"}
 IGNORED_ENDINGS = ("_cache", ".egg-info", ".pyc")
+DOCUMENT = "openapi.json"
 SETTINGS = ".env"  # not in git, but the service may need it to start
 WITH_DATABASE = "GENERATOR_HAS_DATABASE"  # a variable of the worker
 
@@ -59,6 +60,12 @@ class StagedProject:
         error = json.loads(result.stdout.splitlines()[-1])["error"]
         if error:
             raise GeneratorError(error)
+
+    def renew_document(self, *, is_removal: bool) -> None:
+        """Write the API to openapi.json if the project has it, unless an earlier change by hand breaks clients."""
+        if (self.folder / DOCUMENT).exists():
+            command = [sys.executable, "-m", "chassis.dev.openapi", "write", *(["--breaking"] if is_removal else [])]
+            subprocess.run(command, cwd=self.folder, capture_output=True, check=False)
 
     def changes(self) -> list[Change]:
         """Return what the steps have changed, sorted by path."""

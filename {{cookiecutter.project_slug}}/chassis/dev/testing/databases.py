@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import cache
+from typing import NoReturn
 
 import docker
 import pytest
@@ -66,12 +67,20 @@ def _start(container: PostgresContainer) -> Iterator[PostgresContainer]:
     try:
         container.start()
     except DockerException as error:
-        msg = f"Docker answers, but does not start {container.image}: {error}; TEST_DATABASE=embedded works without it."
-        pytest.exit(msg, returncode=pytest.ExitCode.USAGE_ERROR)
+        _give_up(
+            f"Docker answers, but does not start {container.image}: {error}; TEST_DATABASE=embedded works without it."
+        )
     try:
         yield container
     finally:
         container.stop()
+
+
+def _give_up(message: str) -> NoReturn:
+    """End the run; a worker of pytest-xdist cannot do that, so each of its tests fails with the message."""
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        pytest.fail(message, pytrace=False)
+    pytest.exit(message, returncode=pytest.ExitCode.USAGE_ERROR)
 
 
 def _create_container() -> PostgresContainer:

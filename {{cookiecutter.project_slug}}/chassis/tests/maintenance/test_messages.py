@@ -190,7 +190,7 @@ async def test_a_subscription_ends_with_its_block_also_by_cancellation(
 
 
 async def test_a_handler_that_fails_is_called_again(
-    worker: PostgreSQLMessages, publisher: PostgreSQLMessages, capsys: pytest.CaptureFixture[str]
+    worker: PostgreSQLMessages, publisher: PostgreSQLMessages, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def handle(message: Message) -> None:
         handled.put_nowait(message)
@@ -204,7 +204,7 @@ async def test_a_handler_that_fails_is_called_again(
 
         assert [await asyncio.wait_for(handled.get(), PATIENCE) for _ in range(2)] == [1, 2]
     assert dict(worker._subscriptions) == {}
-    assert "message not handled" in "".join(capsys.readouterr())
+    assert "message not handled" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -141,11 +141,12 @@ def test_every_text_has_a_length(field: str, length: int) -> None:
 
 async def test_every_text_of_a_body_is_documented_with_its_length(app: ChassisApp) -> None:
     document = await (await app.test_client().get("/openapi.json")).get_json()
+    schemas = document["components"]["schemas"]
     bodies = [
-        operation["requestBody"]
+        schemas[content["schema"]["$ref"].rpartition("/")[2]]
         for path in document["paths"].values()
         for operation in path.values()
-        if "requestBody" in operation
+        for content in operation.get("requestBody", {}).get("content", {}).values()
     ]
 
     texts = [schema for schema in _schemas(bodies) if schema.get("type") == "string"]

@@ -98,6 +98,9 @@ def test_adds_a_field_to_an_entity_that_was_changed_by_hand(project: StagedProje
 
 
 def test_removes_what_it_has_written(project: StagedProject) -> None:
+    entity = project.folder / "src/domain/author.py"
+    entity.write_text(f"{entity.read_text(encoding='utf-8')}{OWN}", encoding="utf-8")
+
     project.run([{"step": "remove_entity", "name": "book"}], None)
     with pytest.raises(GeneratorError, match=r"src/domain/author\.py: written or changed by hand"):
         project.run([{"step": "remove_entity", "name": "author"}], None)
