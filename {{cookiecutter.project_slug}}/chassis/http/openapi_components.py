@@ -17,8 +17,8 @@ _CLASS = re.compile(r"\w+(\[[\w\[\], ]+\])?")
 class Components:
     """Collects the schemas of requests and of responses, which may differ although they belong to the same class.
 
-    A class is called as in Python, without the suffix `Schema`: `Todo` for `TodoSchema`, `TodoPage` for
-    `PageSchema[TodoSchema]`. If it differs in a request, for instance because of a default, it is `TodoInput` there.
+    A class is called as in Python, without the suffix `Schema`: `Book` for `BookSchema`, `BookPage` for
+    `PageSchema[BookSchema]`. If it differs in a request, for instance because of a default, it is `BookInput` there.
     """
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class Components:
 
 
 def component_name(title: str, key: str = "") -> str:
-    """Return `TodoPage` for `PageSchema[TodoSchema]`; a title that is not the name of a class gives way to the key."""
+    """Return `BookPage` for `PageSchema[BookSchema]`; a title that is not the name of a class gives way to the key."""
     name = title if _CLASS.fullmatch(title) else key
     return "".join(part.removesuffix(SUFFIX) or part for part in reversed(re.findall(r"\w+", name)))
 

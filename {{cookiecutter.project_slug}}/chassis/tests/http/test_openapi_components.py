@@ -16,12 +16,12 @@ def list_of(*items: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("title", "key", "name"),
     [
-        ("TodoSchema", "", "Todo"),
+        ("BookSchema", "", "Book"),
         ("Binding", "", "Binding"),
         ("Schema", "", "Schema"),
-        ("PageSchema[TodoSchema]", "PageSchema_TodoSchema_", "TodoPage"),
-        ("PageSchema[Envelope[TodoSchema]]", "", "TodoEnvelopePage"),
-        ("A todo", "TodoSchema", "Todo"),
+        ("PageSchema[BookSchema]", "PageSchema_BookSchema_", "BookPage"),
+        ("PageSchema[Envelope[BookSchema]]", "", "BookEnvelopePage"),
+        ("A book", "BookSchema", "Book"),
         ("", "", ""),
     ],
 )
