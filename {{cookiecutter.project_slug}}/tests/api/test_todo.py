@@ -1,18 +1,13 @@
 from datetime import datetime
-from typing import Any
 
 import pytest
 from quart.typing import TestClientProtocol as Client
 
-
-async def _create(client: Client, **data: object) -> dict[str, Any]:
-    response = await client.post("/v1/todo", json={"title": "a", **data})
-    assert response.status_code == 201
-    return dict(await response.get_json())
+from tests.factories.todo import create_todo
 
 
 async def test_creates_a_todo(client: Client) -> None:
-    todo = await _create(client, title="a", description="b", completed=True)
+    todo = await create_todo(client, title="a", description="b", completed=True)
 
     assert list(todo) == ["id", "title", "description", "completed", "created_at", "updated_at"]
     assert (todo["title"], todo["description"], todo["completed"]) == ("a", "b", True)
@@ -21,13 +16,13 @@ async def test_creates_a_todo(client: Client) -> None:
 
 
 async def test_creates_a_todo_from_a_title_alone(client: Client) -> None:
-    todo = await _create(client)
+    todo = await create_todo(client)
 
     assert (todo["description"], todo["completed"]) == (None, False)
 
 
 async def test_retrieves_a_todo(client: Client) -> None:
-    todo = await _create(client)
+    todo = await create_todo(client)
 
     response = await client.get(f"/v1/todo/{todo['id']}")
 
@@ -35,7 +30,7 @@ async def test_retrieves_a_todo(client: Client) -> None:
 
 
 async def test_updates_the_sent_fields_and_the_time(client: Client) -> None:
-    todo = await _create(client, description="b")
+    todo = await create_todo(client, description="b")
 
     response = await client.patch(f"/v1/todo/{todo['id']}", json={"completed": True})
 
@@ -46,7 +41,7 @@ async def test_updates_the_sent_fields_and_the_time(client: Client) -> None:
 
 
 async def test_clears_a_description(client: Client) -> None:
-    todo = await _create(client, description="b")
+    todo = await create_todo(client, description="b")
 
     response = await client.patch(f"/v1/todo/{todo['id']}", json={"description": None})
 
@@ -54,7 +49,7 @@ async def test_clears_a_description(client: Client) -> None:
 
 
 async def test_deletes_a_todo(client: Client) -> None:
-    todo = await _create(client)
+    todo = await create_todo(client)
 
     response = await client.delete(f"/v1/todo/{todo['id']}")
 
@@ -64,7 +59,7 @@ async def test_deletes_a_todo(client: Client) -> None:
 
 async def test_lists_pages(client: Client) -> None:
     for number in range(12):
-        await _create(client, title=str(number))
+        await create_todo(client, title=str(number))
 
     first = await (await client.get("/v1/todo")).get_json()
     second = await (await client.get("/v1/todo?page=2&per_page=5")).get_json()
@@ -82,7 +77,7 @@ async def test_treats_a_page_that_is_not_a_number_as_the_first(client: Client) -
 
 async def test_lists_todos_with_a_title(client: Client) -> None:
     for title in ("a", "b"):
-        await _create(client, title=title)
+        await create_todo(client, title=title)
 
     page = await (await client.get("/v1/todo?title=b")).get_json()
 
@@ -92,7 +87,7 @@ async def test_lists_todos_with_a_title(client: Client) -> None:
 @pytest.mark.parametrize("parameter", ["itemized", "itemize"])
 async def test_lists_all_todos(client: Client, parameter: str) -> None:
     for number in range(11):
-        await _create(client, title=str(number))
+        await create_todo(client, title=str(number))
 
     listed = await (await client.get(f"/v1/todo?{parameter}=true")).get_json()
 
@@ -102,7 +97,7 @@ async def test_lists_all_todos(client: Client, parameter: str) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/todo/", "/v1/todo/{id}/"])
 async def test_ignores_a_trailing_slash(client: Client, path: str) -> None:
-    todo = await _create(client)
+    todo = await create_todo(client)
 
     assert (await client.get(path.format(id=todo["id"]))).status_code == 200
 
@@ -133,7 +128,7 @@ async def test_refuses_a_body_that_cannot_be_read(client: Client, body: bytes) -
 
 @pytest.mark.parametrize("method", ["post", "patch"])
 async def test_refuses_a_description_that_is_too_long(client: Client, method: str) -> None:
-    todo = await _create(client, description="é" * 10_000)
+    todo = await create_todo(client, description="é" * 10_000)
     path = "/v1/todo" if method == "post" else f"/v1/todo/{todo['id']}"
 
     response = await getattr(client, method)(path, json={"title": "a", "description": "é" * 10_001})
@@ -196,7 +191,7 @@ async def test_returns_404_for_an_id_beyond_the_integer_range(client: Client, nu
 
 @pytest.mark.parametrize("field", ["title", "completed"])
 async def test_refuses_null_for_a_field_that_cannot_be_null(client: Client, field: str) -> None:
-    todo = await _create(client)
+    todo = await create_todo(client)
 
     response = await client.patch(f"/v1/todo/{todo['id']}", json={field: None})
 
@@ -204,7 +199,7 @@ async def test_refuses_null_for_a_field_that_cannot_be_null(client: Client, fiel
 
 
 async def test_splits_a_todo(client: Client) -> None:
-    todo = await _create(client, title="a and b")
+    todo = await create_todo(client, title="a and b")
 
     response = await client.post(f"/v1/todo/{todo['id']}/split", json={"titles": ["a", "b"]})
 
@@ -213,7 +208,7 @@ async def test_splits_a_todo(client: Client) -> None:
 
 
 async def test_changes_nothing_if_a_part_is_refused(client: Client) -> None:
-    todo = await _create(client, title="a and b")
+    todo = await create_todo(client, title="a and b")
 
     response = await client.post(f"/v1/todo/{todo['id']}/split", json={"titles": ["a", " "]})
 
