@@ -14,7 +14,7 @@ from support.pages import Block, Reader, blocks
 from support.postgres import Postgres
 from support.report import notes
 from support.service import Commands
-from support.template import ROOT, Generate
+from support.template import MYPY_CACHE, ROOT, Generate
 
 DOCS = ROOT / "docs"
 REMOVING = DOCS / "removing-the-example.md"
@@ -25,7 +25,7 @@ PAGES = [
     for page in (ROOT / "README.md", *sorted(DOCS.glob("*.md")))
     if page not in (*ELSEWHERE, *TOGETHER) and any(block.is_executable for block in blocks(page))
 ]
-MYPY = f"mypy --cache-dir {ROOT}/build/mypy src tests"
+MYPY = f"mypy --cache-dir {MYPY_CACHE} src tests"
 CHECKS = ("ruff format --check .", "ruff check .", "lint-imports", MYPY)
 
 CreateReader = Callable[[Path], AbstractContextManager[Reader]]

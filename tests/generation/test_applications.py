@@ -4,7 +4,7 @@ from pathlib import Path
 
 from support.applications import APPLICATIONS, add_everything
 from support.service import Commands
-from support.template import BUILD, Generate
+from support.template import MYPY_CACHE, Generate
 
 
 def test_applications_pass_the_type_checks_of_a_project(
@@ -15,7 +15,7 @@ def test_applications_pass_the_type_checks_of_a_project(
     assert len(files) == len(list(APPLICATIONS.rglob("*.py"))) > 10
     assert all(file.exists() for file in files)
 
-    check = ["mypy", "--cache-dir", str(BUILD / "mypy-applications"), *map(str, files)]
+    check = ["mypy", "--cache-dir", str(MYPY_CACHE), *map(str, files)]
     result = commands.run(project, *check, PYTHONPATH=str(observability_packages))
 
     assert result.returncode == 0, result.stdout + result.stderr

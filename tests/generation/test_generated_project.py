@@ -10,7 +10,7 @@ import pytest
 
 from support.environments import find_environment
 from support.report import note
-from support.template import Generate
+from support.template import MYPY_CACHE, Generate
 
 pytestmark = pytest.mark.alone
 
@@ -22,6 +22,7 @@ def run(project: Path, database: str, *command: str | Path) -> str:
     """Run a command, which has to succeed; return its duration and its last line of output."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
     environment["TEST_DATABASE"] = database
+    environment["MYPY_CACHE_DIR"] = str(MYPY_CACHE)
     environment["PYTEST_ADDOPTS"] = "--numprocesses=2"
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"  # uv
     started = time.perf_counter()

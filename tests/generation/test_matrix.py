@@ -16,7 +16,7 @@ import yaml
 from identify.vendor import licenses
 
 from support.report import note
-from support.template import Generate
+from support.template import MYPY_CACHE, Generate
 
 ANSWERS: dict[str, list[Any]] = {
     "project_name": [
@@ -67,11 +67,6 @@ def _generated(request: pytest.FixtureRequest, generate: Generate) -> GeneratedP
     files = sorted(path for path in project.rglob("*") if path.is_file())
     texts = {path.relative_to(project).as_posix(): path.read_bytes().decode() for path in files}
     return GeneratedProject(answers, project, texts)
-
-
-@pytest.fixture(name="mypy_cache", scope="module")
-def _mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("mypy")
 
 
 def test_the_matrix_covers_every_pair_of_answers() -> None:
@@ -160,9 +155,7 @@ def test_passes_its_own_linters(generated: GeneratedProject, command: str, proje
     run_check(generated.folder, project_environment, command)
 
 
-def test_passes_its_type_checks_and_layer_contracts(
-    generated: GeneratedProject, project_environment: Path, mypy_cache: Path
-) -> None:
+def test_passes_its_type_checks_and_layer_contracts(generated: GeneratedProject, project_environment: Path) -> None:
     """Checked once for each different set of Python files and settings."""
     python = {name: text for name, text in generated.texts.items() if name.endswith(".py")}
     tools = tomllib.loads(generated.texts["pyproject.toml"])["tool"]
@@ -170,7 +163,7 @@ def test_passes_its_type_checks_and_layer_contracts(
     digest = hashlib.sha256(json.dumps([python, tools]).encode()).hexdigest()
     if digest not in _checked:
         run_check(generated.folder, project_environment, "lint-imports")
-        run_check(generated.folder, project_environment, f"mypy --cache-dir {mypy_cache}")
+        run_check(generated.folder, project_environment, f"mypy --cache-dir {MYPY_CACHE}")
         _checked.add(digest)
     assert len(_checked) <= 2, "only the answer about the example may change Python files"
 

@@ -27,12 +27,13 @@ def is_served(method: str, path: str) -> bool:
         return False
 
 
-def commands_of(command: Command) -> dict[str, Command | None]:
+def commands_of(command: Command) -> dict[str, Command]:
     """The commands of a group, also of one that loads them when it is asked."""
     if command is group or not isinstance(command, Group):
         return dict(getattr(command, "commands", {}))
     context = Context(command)
-    return {name: command.get_command(context, name) for name in command.list_commands(context)}
+    names = command.list_commands(context)
+    return {name: found for name in names if (found := command.get_command(context, name))}
 
 
 def is_understood(words: list[str]) -> bool:

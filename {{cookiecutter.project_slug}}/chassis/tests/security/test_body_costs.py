@@ -21,7 +21,7 @@ from chassis.runtime.garbage import frozen_objects
 from chassis.tests.sample.create_app import create_app
 from chassis.tests.security.asgi_client import HOST, Answer, ask
 
-SECONDS = 0.05
+SECONDS = 0.1
 MEBIBYTE = 1024 * 1024
 JSON = "application/json"
 URL_ENCODED = "application/x-www-form-urlencoded"

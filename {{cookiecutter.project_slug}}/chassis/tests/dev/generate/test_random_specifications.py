@@ -23,7 +23,7 @@ from chassis.tests.dev.generate.specifications import make_up
 EXAMPLES = os.environ.get("FUZZ_EXAMPLES")
 BATCH = 20
 MOST = 200
-TESTED = BATCH if EXAMPLES else 5  # whose tests are run
+TESTED = BATCH if EXAMPLES else 3  # whose tests are run
 BATCHES = range(max(1, min(int(EXAMPLES or BATCH), MOST) // BATCH))
 
 
