@@ -10,6 +10,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from support.applications import run_script
+from support.nightly import first_unless_nightly, only_nightly
 from support.postgres import Postgres
 from support.report import note
 from support.service import Commands
@@ -41,13 +42,14 @@ def assert_passed(result: CompletedProcess[str], kind: str) -> None:
     note(f"tests of a project, {kind}: {overhead[0]}")
 
 
-@pytest.mark.parametrize("host", ["tcp://127.0.0.1:1", "unix:///nonexistent/docker.sock"])
+@pytest.mark.parametrize("host", first_unless_nightly(["tcp://127.0.0.1:1", "unix:///nonexistent/docker.sock"]))
 def test_uses_an_embedded_server_if_no_engine_answers(project: Path, commands: Commands, host: str) -> None:
     result = run_pytest(project, commands, "-p", "no:xdist", settings={"DOCKER_HOST": host})
 
     assert_passed(result, "embedded")
 
 
+@only_nightly
 def test_two_pytest_workers_use_different_databases(project: Path, commands: Commands) -> None:
     result = run_pytest(project, commands, "-n", "2", settings={"TEST_DATABASE": "embedded"})
 

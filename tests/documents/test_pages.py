@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from support.nightly import only_nightly
 from support.pages import Block, Reader, blocks
 from support.postgres import Postgres
 from support.report import notes
@@ -167,6 +168,7 @@ def test_removes_the_example_before_a_deployment(generate: Generate, create_read
     assert find_todo(project, "src", "tests", "migrations", "README.md") == ""
 
 
+@only_nightly
 def test_removes_the_example_after_a_deployment(generate: Generate, create_reader: CreateReader) -> None:
     project = generate()
 

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from identify.vendor import licenses
 
+from support.nightly import NIGHTLY
 from support.report import note
 from support.template import MYPY_CACHE, Generate
 
@@ -59,7 +60,7 @@ class GeneratedProject:
         return str(self.answers["project_name"])
 
 
-@pytest.fixture(name="generated", scope="module", params=ROWS, ids=range(len(ROWS)))
+@pytest.fixture(name="generated", scope="module", params=ROWS if NIGHTLY else ROWS[::4])
 def _generated(request: pytest.FixtureRequest, generate: Generate) -> GeneratedProject:
     answers: dict[str, Any] = request.param
     name = answers["project_name"]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from support.nightly import only_nightly
 from support.service import Commands
 from support.template import ROOT, Generate
 
@@ -154,6 +155,7 @@ def test_the_pre_push_hook_is_make_check(project: Path) -> None:
     assert hooks(project, "pre-push") == ["make check"]
 
 
+@only_nightly
 def test_hooks_fix_what_they_can_and_report_the_rest(
     generate: Generate, commands: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ from support.instances import (
     switch_and_wait,
 )
 from support.load import Load, Sample
+from support.nightly import only_nightly
 from support.postgres import Postgres
 from support.report import note
 from support.service import Commands, Service
@@ -234,6 +235,7 @@ def test_requests_and_commands_switch_a_window_that_survives_restarts_with_and_w
         wait_until(lambda: all_are(200), NOTIFIED)
 
 
+@only_nightly
 def test_instances_follow_by_polling_on_sqlite(extended: Path, commands: Commands, tmp_path: Path) -> None:
     uri = f"sqlite+aiosqlite:///{tmp_path / 'database'}"
     run(commands, extended, uri, "db", "upgrade")

@@ -4,8 +4,11 @@ import os
 from collections.abc import Sequence
 from typing import TypeVar
 
+import pytest
+
 Value = TypeVar("Value")
 NIGHTLY = bool(os.environ.get("NIGHTLY"))
+only_nightly = pytest.mark.skipif(not NIGHTLY, reason="only with NIGHTLY=1")
 
 
 def first_unless_nightly(values: Sequence[Value]) -> Sequence[Value]:
