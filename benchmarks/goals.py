@@ -1,4 +1,4 @@
-"""What a request may cost, compared with others; each goal has one value a round."""
+"""Goals limit the cost of a request, compared with others; each has one value a round."""
 
 from dataclasses import dataclass
 

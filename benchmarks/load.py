@@ -26,7 +26,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Measured:
-    """What the clients have seen; times are in milliseconds."""
+    """Keeps the answers and times of the clients, in milliseconds."""
 
     requests: int
     seconds: float

@@ -15,7 +15,7 @@ ROUNDS = "10"
 
 @pytest.fixture(name="microseconds", scope="module")
 def _microseconds(project: Path, commands: Commands) -> dict[str, float]:
-    """What calls cost, by their names in benchmarks/in_process.py."""
+    """The costs of calls, by their names in benchmarks/in_process.py."""
     result = commands.run(project, "python", "-m", "benchmarks.in_process", ROUNDS, PYTHONPATH=str(ROOT))
     assert result.returncode == 0, result.stderr
     costs: dict[str, float] = json.loads(result.stdout)

@@ -1,4 +1,4 @@
-"""What a repository reads: synchronous functions on a connection, for `Database.run_read`."""
+"""The reads of a repository are synchronous functions of a connection, for `Database.run_read`."""
 
 from collections.abc import Sequence
 from typing import Generic, TypeVar

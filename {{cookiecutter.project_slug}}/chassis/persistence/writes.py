@@ -1,4 +1,4 @@
-"""What a repository writes: synchronous functions on a connection, for `Database.run`."""
+"""The writes of a repository are synchronous functions of a connection, for `Database.run`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar, cast

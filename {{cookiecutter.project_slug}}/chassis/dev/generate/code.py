@@ -128,7 +128,7 @@ class FieldCode:
 
     @property
     def default_value(self) -> str | None:
-        """What a client receives if it left out the field, or None if that cannot be foreseen."""
+        """The value that a client receives if it left out the field, or None if that cannot be foreseen."""
         return "None" if self.field.default is None else value_of_default(self.field)
 
     def _optional(self, annotation: str) -> str:

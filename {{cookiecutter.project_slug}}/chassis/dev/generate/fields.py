@@ -169,9 +169,8 @@ def _check_combination(field: Field) -> None:
         raise GeneratorError(f"The order of {field.name} says nothing to a client: leave out `sort`.")
     is_long = field.type == "text" or (field.type == "string" and int(field.arguments[0]) > MAX_INDEXED_LENGTH)
     if is_long and (field.unique or field.index):
-        raise GeneratorError(
-            f"{field.name} is too long for an index of PostgreSQL: type `string{{{MAX_INDEXED_LENGTH}}}` or less."
-        )
+        longest = "string{" + str(MAX_INDEXED_LENGTH) + "}"
+        raise GeneratorError(f"{field.name} is too long for an index of PostgreSQL: type `{longest}` or less.")
     if field.unique and field.type in ("boolean", "enum"):
         raise GeneratorError(f"{field.name} has too few values to be unique: leave out `unique`.")
     if field.unique and field.index:

@@ -88,7 +88,7 @@ class Specification:
 
     @property
     def target(self) -> Target:
-        """What a field refers to that names this entity."""
+        """The target of a field that refers to this entity."""
         return Target(name=self.name, table=self.name, key="id", key_type=self.key)
 
     def with_field(self, field: Field) -> "Specification":

@@ -113,9 +113,8 @@ def _resolve(service: Service, field: Field, own: Target) -> Field:
     (name,) = field.arguments
     target = own if name == own.name else service.find_target(name)
     if target is own and not field.nullable:
-        raise GeneratorError(
-            f"A first `{name}` could refer to no other: type `{field.label}:references{{{name}}}?`, so that it may."
-        )
+        nullable = f"{field.label}:references" + "{" + name + "}?"
+        raise GeneratorError(f"A first `{name}` could refer to no other: type `{nullable}`, so that it may.")
     resolved = replace(field, target=target)
     service.check_reference(resolved)
     return resolved

@@ -32,7 +32,7 @@ class FieldType:
 
 def _string_samples(arguments: Arguments) -> Samples:
     length = int(arguments[0])
-    number = 'f"text {number}"' if length >= 16 else f'f"{{number % {10 ** min(length, 9)}}}"'
+    number = 'f"text {number}"' if length >= 16 else 'f"{number % ' + str(10 ** min(length, 9)) + '}"'
     return '"a"', '"b"', number
 
 
@@ -40,9 +40,10 @@ def _decimal_samples(arguments: Arguments) -> Samples:
     digits, places = map(int, arguments)
     low, high = (f'"{number / 10**places:.{places}f}"' for number in (1, 2))
     number = f"number % {10**digits}" if digits < 9 else "number"
-    return low, high, f'f"{{{number} / {10**places}:.{places}f}}"'
+    return low, high, 'f"{' + f"{number} / {10**places}:.{places}f" + '}"'
 
 
+EXAMPLE = "string{200}"
 TYPES = {
     "string": FieldType(
         python="str",
@@ -150,7 +151,7 @@ def check_arguments(name: str, arguments: Arguments) -> Arguments:
         case "string", ():
             return (str(DEFAULT_LENGTH),)
         case "string", (length,) if not (length.isdecimal() and 1 <= int(length) <= MAX_TEXT_LENGTH):
-            raise GeneratorError(f"A string has 1 to {MAX_TEXT_LENGTH} characters: type `string{{200}}`, or `text`.")
+            raise GeneratorError(f"A string has 1 to {MAX_TEXT_LENGTH} characters: type `{EXAMPLE}`, or `text`.")
         case "decimal", _ if not _are_digits(arguments):
             raise GeneratorError(
                 f"A decimal needs its digits, at most {MAX_DIGITS}, and how many of them are decimal places: "

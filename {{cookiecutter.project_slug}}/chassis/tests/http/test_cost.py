@@ -1,4 +1,4 @@
-"""What a request costs on its way through the layers, in counts that are the same on every machine."""
+"""The layers may cost each request only so much, in counts that are the same on every machine."""
 
 import asyncio
 import gc

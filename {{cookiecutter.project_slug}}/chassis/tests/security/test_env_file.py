@@ -13,6 +13,7 @@ from chassis.domain.exceptions import ConfigurationError
 from chassis.runtime import check_health
 
 URI = "postgresql://user:hunter2@localhost/database"
+HOME = "${HOME}"
 TEXT = f"# für die Entwicklung\nAPP_ENV=development\nSQLALCHEMY_DATABASE_URI={URI}\n"
 
 
@@ -118,7 +119,7 @@ def test_a_dollar_in_a_value_has_no_meaning_for_any_reader(
     quotes: str, env_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uri = "postgresql://user:a$HOME${HOME}$$b@localhost/database"
-    lines = [f"SQLALCHEMY_DATABASE_URI={quotes}{uri}{quotes}", f"SERVICE_PREFIX={quotes}a${{HOME}}{quotes}"]
+    lines = [f"SQLALCHEMY_DATABASE_URI={quotes}{uri}{quotes}", f"SERVICE_PREFIX={quotes}a{HOME}{quotes}"]
     env_file.write_text("\n".join(lines), encoding="utf-8")
     monkeypatch.setattr(check_health, "ENV_FILE", env_file)
 
@@ -135,7 +136,7 @@ def test_the_quart_command_replaces_nothing(
     exported: str | None, token: str | None, env_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It copies `.env` to the environment, but not over what is there."""
-    env_file.write_text(f"{TEXT}MAINTENANCE_TOKEN=0123456789${{HOME}}$x\n", encoding="utf-8")
+    env_file.write_text(f"{TEXT}MAINTENANCE_TOKEN=0123456789{HOME}$x\n", encoding="utf-8")
     monkeypatch.setattr(os, "environ", {"HOME": "/root", **({"MAINTENANCE_TOKEN": exported} if exported else {})})
     load_dotenv(env_file)
     assert os.environ["MAINTENANCE_TOKEN"] == exported or "0123456789/root$x"

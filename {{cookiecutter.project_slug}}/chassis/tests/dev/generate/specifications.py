@@ -48,7 +48,7 @@ def make_up(number: int, earlier: list[str]) -> dict[str, Any]:
     if earlier and random.random() < 0.5:
         fields.append(_make_up_reference(random, "owner", random.choice(earlier)))
     if random.random() < 0.2:
-        fields.append(f"parent:references{{{name}}}?{random.choice(('', ':filter', ':index:filter'))}")
+        fields.append("parent:references{" + name + "}?" + random.choice(("", ":filter", ":index:filter")))
     if random.random() < 0.1:
         fields = fields[-1:]
     path = random.choice(PATHS)
@@ -78,7 +78,7 @@ def _make_up_field(random: Random, name: str) -> str:
 
 def _make_up_reference(random: Random, name: str, target: str) -> str:
     null = random.choice(("", "", "?"))
-    return f"{name}:references{{{target}}}{null}{random.choice(('', ':index:filter', ':filter', ':unique'))}"
+    return f"{name}:references" + "{" + target + "}" + null + random.choice(("", ":index:filter", ":filter", ":unique"))
 
 
 def _letters(number: int) -> str:
