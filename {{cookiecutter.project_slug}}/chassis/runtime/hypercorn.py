@@ -44,13 +44,15 @@ class Connection(TCPServer):
     """Ends as soon as its client has left, and gives a slow client a limited time."""
 
     limit: ClassVar[ConnectionLimit]
-    _is_idle = True
-    _idle_seconds = REQUEST_SECONDS
+    _idle_seconds: float | None = None  # for which the connection may stay idle; None while a request is in flight
+    _idle_until: float | None = None  # the same, as a time of the event loop
+    _idle_limit: asyncio.Timeout | None = None
     _has_written = False
     _has_ended = False
 
     async def run(self) -> None:
         self._guard = StallGuard(self.writer.transport)
+        self._limit_idle_time(min(REQUEST_SECONDS, self.config.keep_alive_timeout))
         if not self.limit.admit(self):
             self.writer.write(BUSY)
             await self._close()
@@ -75,30 +77,36 @@ class Connection(TCPServer):
             self._has_written = True
             self._guard.watch(len(event.data))
         elif isinstance(event, Updated):
-            self._is_idle = event.idle
-            self._idle_seconds = self.config.keep_alive_timeout
             self.limit.mark(self, idle=event.idle)
-            event = Closed() if self._has_ended else event
+            if not self._has_ended:
+                self._limit_idle_time(self.config.keep_alive_timeout if event.idle else None)
+                return
+            event = Closed()
         await super().protocol_send(event)
+
+    def _limit_idle_time(self, seconds: float | None) -> None:
+        self._idle_seconds = seconds
+        self._idle_until = None if seconds is None else self.loop.time() + seconds
+        if self._idle_limit is not None and not self._idle_limit.expired():
+            self._idle_limit.reschedule(self._idle_until)
 
     async def _read_data(self) -> None:
         """Free the descriptor when the client has left; Hypercorn keeps it until `keep_alive_timeout`."""
         with suppress(OSError):  # TimeoutError is one
             while data := await asyncio.wait_for(self.reader.read(MAX_RECV), self.config.read_timeout):
                 await self.protocol.handle(RawData(data))
-                await self._limit_headers()
+                self._limit_headers()
             await self.protocol.handle(RawData(b""))
             await self._finish_answer()
         self._has_ended = True
         await self.protocol.handle(Closed())
         await self.idle_task.stop()
 
-    async def _limit_headers(self) -> None:
+    def _limit_headers(self) -> None:
         """Give the headers of a later request `REQUEST_SECONDS`, too, when the first byte has arrived."""
-        is_patient = self._is_idle and self._idle_seconds > REQUEST_SECONDS
+        is_patient = self._idle_seconds is not None and self._idle_seconds > REQUEST_SECONDS
         if is_patient and self._http1 and self._http1.has_partial_request:
-            self._idle_seconds = REQUEST_SECONDS
-            await self.idle_task.restart(self._task_group, self._idle_timeout)
+            self._limit_idle_time(REQUEST_SECONDS)
 
     async def _finish_answer(self) -> None:
         """Answer a client that has closed its sending side only.
@@ -118,10 +126,18 @@ class Connection(TCPServer):
         return protocol if isinstance(protocol, HTTP1Protocol) else None
 
     async def _idle_timeout(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(min(self._idle_seconds, self.config.keep_alive_timeout)):
-                await self.context.terminated.wait()
-        await asyncio.shield(self._initiate_server_close())
+        """Run as long as the connection; Hypercorn would start a task after each request and cancel it at the next."""
+        terminated = self.context.terminated
+        while not terminated.is_set() and not self._has_idled_out:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(self._idle_until) as self._idle_limit:
+                    await terminated.wait()
+        if self._idle_until is not None:
+            await asyncio.shield(self._initiate_server_close())
+
+    @property
+    def _has_idled_out(self) -> bool:
+        return self._idle_until is not None and self.loop.time() >= self._idle_until
 
     async def _initiate_server_close(self) -> None:
         await super()._initiate_server_close()

@@ -5,7 +5,7 @@ from typing import Any
 
 import h11
 from hypercorn.asyncio.worker_context import EventWrapper
-from hypercorn.events import Closed, Event
+from hypercorn.events import Closed, Event, RawData
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.protocol.ws_stream import Handshake
@@ -38,6 +38,7 @@ class HTTP1Protocol(H11Protocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.can_read: ReadPermission = ReadPermission()
+        self._unsent_head = b""
 
     @property
     def is_answering(self) -> bool:
@@ -71,6 +72,32 @@ class HTTP1Protocol(H11Protocol):
             return
         await self._send_error_response(refusal)
         await self.send(Closed())
+
+    async def _send_h11_event(self, event: Any) -> None:  # noqa: ANN401 - one of h11
+        """Write the head of a response together with the body, because each write is a system call.
+
+        If no body follows in the same iteration of the event loop, the head is sent alone.
+        """
+        try:
+            data = self.connection.send(event)
+        except h11.LocalProtocolError:
+            if self.connection.their_state != h11.ERROR:
+                raise
+            return
+        if isinstance(event, h11.Response):
+            self._unsent_head = data or b""
+            asyncio.get_running_loop().call_soon(self._send_head_alone)
+        else:
+            await self._send_with_head(data)
+
+    def _send_head_alone(self) -> None:
+        if self._unsent_head:
+            self.task_group.spawn(self._send_with_head, b"")
+
+    async def _send_with_head(self, data: bytes | None) -> None:
+        data, self._unsent_head = self._unsent_head + (data or b""), b""
+        if data:
+            await self.send(RawData(data=data))
 
     async def _close_stream(self) -> None:
         """Let the application know, and let nothing wait for one that has ended and receives no messages any more."""

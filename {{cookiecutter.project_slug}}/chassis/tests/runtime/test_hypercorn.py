@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from socket import SHUT_WR
 
 import hypercorn.asyncio.run
 import hypercorn.protocol
 import pytest
+from hypercorn.asyncio.task_group import TaskGroup
+from hypercorn.asyncio.worker_context import AsyncioSingleTask
 from hypercorn.config import Config
 
 import chassis.runtime.hypercorn
@@ -49,7 +51,6 @@ def _hardened(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(owner, name, getattr(owner, name))
     monkeypatch.setattr(logging.getLogger("asyncio"), "filters", [])
     monkeypatch.setattr(chassis.runtime.hypercorn, "REQUEST_SECONDS", 2 * PAUSE)
-    monkeypatch.setattr(chassis.runtime.hypercorn.Connection, "_idle_seconds", 2 * PAUSE)
     monkeypatch.setattr(chassis.runtime.hypercorn, "HALF_CLOSED_SECONDS", 2 * PAUSE)
     monkeypatch.setattr(chassis.runtime.stalled_client, "STALLED_SECONDS", PAUSE)
     monkeypatch.setattr(chassis.runtime.hypercorn_protocol, "http2_warning", RareWarning("HTTP/2 is refused"))
@@ -124,6 +125,49 @@ def test_keeps_a_connection_open_between_requests(server: HypercornThread) -> No
             time.sleep(3 * PAUSE)
 
 
+def test_waits_for_requests_with_one_task_for_each_connection(
+    server: HypercornThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actions: list[object] = []
+    restart = AsyncioSingleTask.restart
+
+    async def count_and_restart(task: AsyncioSingleTask, task_group: TaskGroup, action: Callable[[], object]) -> None:
+        actions.append(action)
+        await restart(task, task_group, action)
+
+    monkeypatch.setattr(AsyncioSingleTask, "restart", count_and_restart)
+    with server.connect() as client:
+        for _ in range(3):
+            client.sendall(encode_get("/"))
+            receive_answer(client)
+
+    assert len(actions) == 1
+
+
+def test_writes_the_head_of_an_answer_together_with_its_body(
+    server: HypercornThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[bytes] = []
+    write = asyncio.StreamWriter.write
+
+    def record_and_write(writer: asyncio.StreamWriter, data: bytes) -> None:
+        written.append(data)
+        write(writer, data)
+
+    monkeypatch.setattr(asyncio.StreamWriter, "write", record_and_write)
+    server.send(encode_get("/", CLOSE))
+
+    assert written[0].startswith(b"HTTP/1.1 200")
+    assert b"end" in written[0]
+
+
+def test_sends_the_head_of_a_stream_before_its_first_part(server: HypercornThread) -> None:
+    with server.connect() as client:
+        client.sendall(encode_get("/events"))
+
+        assert client.recv(1000).endswith(b"\r\n\r\n")
+
+
 @pytest.mark.parametrize("earlier_requests", [0, 1])
 def test_closes_a_connection_whose_headers_arrive_byte_by_byte(server: HypercornThread, earlier_requests: int) -> None:
     with server.connect() as client:
@@ -179,7 +223,7 @@ def test_serves_others_while_an_endless_stream_has_lost_its_client(server: Hyper
         reset(client)
 
     assert server.send(encode_get("/", CLOSE)).startswith(b"HTTP/1.1 200")
-    wait_until(lambda: server.application.left == ["/endless"])
+    wait_until(lambda: server.application.left[:1] == ["/endless"])
 
 
 def test_skips_the_other_requests_of_a_client_that_has_left(server: HypercornThread) -> None:
