@@ -37,7 +37,7 @@ from chassis.persistence.repository import Repository
 from chassis.runtime.garbage import frozen_objects
 from chassis.runtime.logging import configure_logging, create_access_log
 from chassis.runtime.periodic import Job, run_every
-from chassis.runtime.shutdown import Drain, register_drain
+from chassis.runtime.shutdown import Drain
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 CHASSIS_VIEWS = (chassis.http.health, chassis.maintenance.routes)
@@ -243,7 +243,6 @@ def register_lifespan(
 ) -> None:
     """Enter `lifespan` before the first request, and leave it after the last one."""
     app.drain = Drain(config.SHUTDOWN_DRAIN_SECONDS, app.container.in_flight().stop)
-    register_drain(app, app.drain)
 
     @app.while_serving
     async def serve() -> AsyncGenerator[None, None]:

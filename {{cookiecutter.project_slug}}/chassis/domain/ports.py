@@ -74,6 +74,15 @@ class Readiness(Protocol):
         ...
 
 
+class Instance(Protocol):
+    """This process among those that serve the same clients."""
+
+    @property
+    def stopping(self) -> bool:
+        """Other instances are to take over, because this one has been told to stop."""
+        ...
+
+
 class MaintenanceWindow(Protocol):
     """The maintenance window as far as the rest of the service needs to know it."""
 

@@ -8,7 +8,8 @@ from pydantic import BaseModel
 from quart import Blueprint, ResponseReturnValue
 from quart_schema import document_response, tag_blueprint
 
-from chassis.domain.ports import MaintenanceWindow, Readiness
+from chassis.domain.exceptions import UnavailableError
+from chassis.domain.ports import Instance, MaintenanceWindow, Readiness
 from chassis.http.responses import create_response
 from chassis.http.routing import maintenance_exempt, public
 from chassis.http.schemas.problem import ProblemSchema
@@ -41,9 +42,13 @@ async def live() -> ResponseReturnValue:
 @document_response(ProblemSchema, HTTPStatus.SERVICE_UNAVAILABLE)
 @inject
 async def ready(
+    instance: Annotated[Instance, Provide["in_flight"]],
     readiness: Annotated[Readiness, Provide["readiness"]],
     maintenance_window: Annotated[MaintenanceWindow, Provide["maintenance_state"]],
 ) -> ResponseReturnValue:
-    """The database is reachable and migrated; an instance is ready during maintenance, too."""
+    """The database is reachable and migrated; an instance is ready during maintenance, too, until it has to stop."""
+    if instance.stopping:
+        msg = "The service is about to stop."
+        raise UnavailableError(msg)
     await readiness.check()
     return create_response({"status": "ok", "maintenance": maintenance_window.active}, ReadinessSchema)

@@ -19,6 +19,7 @@ from chassis.http.asgi import (
 from chassis.http.cors import CrossOriginHeaders
 from chassis.http.problems import PROBLEM_TYPE, problem_body
 from chassis.http.schemas.problem import ProblemSchema
+from chassis.http.shared_response import share_response
 from chassis.maintenance.in_flight import InFlight
 from chassis.maintenance.service_context import ServiceContext
 from chassis.maintenance.state import MaintenanceState
@@ -65,6 +66,8 @@ class MaintenanceGate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
+        if self._in_flight.stopping:
+            send = _close_after_response(scope, send)
         exempt = kind == "lifespan" or scope["path"].removeprefix(scope.get("root_path", "")) in self._exempt
         if exempt or (self._is_closed and is_preflight(scope)):  # the answer to a preflight has headers only
             await self._app(scope, receive, send)
@@ -100,6 +103,14 @@ class MaintenanceGate:
         if self._state.known:
             headers.append((b"x-maintenance-mode", b"1"))
         return headers + self._cross_origin.for_request(scope)
+
+
+def _close_after_response(scope: Scope, send: Send) -> Send:
+    """Ask the client to reconnect, so that a proxy turns to another instance; HTTP/2 has no such header."""
+    if scope["type"] == "http" and scope.get("http_version", "1.1").startswith("1"):
+        response, send = share_response(scope, send)
+        response.headers.append((b"connection", b"close"))
+    return send
 
 
 def _headers(*, retry_after: int) -> Headers:

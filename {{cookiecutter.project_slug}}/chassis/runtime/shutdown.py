@@ -13,9 +13,6 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
-from quart import Quart, Response, request
-
-from chassis.domain.exceptions import UnavailableError
 
 log = structlog.get_logger(__name__)
 
@@ -51,21 +48,6 @@ class Drain:
         if not self.is_running:
             loop.call_later(self._seconds, signal.raise_signal, signal.SIGINT)
         self.begin()
-
-
-def register_drain(app: Quart, drain: Drain) -> None:
-    """While draining, fail the readiness probe and close each connection after its response."""
-
-    @app.before_request
-    async def _before() -> None:
-        if drain.is_running and request.endpoint == "health.ready":
-            raise UnavailableError("The service is about to stop.")
-
-    @app.after_request
-    async def _after(response: Response) -> Response:
-        if drain.is_running and request.http_version.startswith("1"):
-            response.headers["Connection"] = "close"
-        return response
 
 
 def _is_not_cancellation(record: logging.LogRecord) -> bool:
