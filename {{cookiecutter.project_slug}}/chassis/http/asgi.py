@@ -13,6 +13,7 @@ ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 Middleware = Callable[[ASGIApplication], ASGIApplication]
 Headers = list[tuple[bytes, bytes]]
 
+_ANNOUNCEMENTS = {b"content-length", b"transfer-encoding"}
 BEGINS_RESPONSE = {"http.response.start", "websocket.http.response.start"}
 
 # A client that is still sending is refused after this time or amount.
@@ -22,7 +23,10 @@ LINGER_BYTES = 64 * 1024 * 1024
 
 def get_header(scope: Scope, name: bytes) -> bytes:
     """Return the first header of this lower-case name, or nothing if there is none."""
-    return next((value for key, value in scope["headers"] if key.lower() == name), b"")
+    for key, value in scope["headers"]:
+        if key.lower() == name:
+            return bytes(value)
+    return b""
 
 
 def is_preflight(scope: Scope) -> bool:
@@ -30,9 +34,11 @@ def is_preflight(scope: Scope) -> bool:
 
 
 def announces_body(scope: Scope) -> bool:
-    return scope["type"] == "http" and any(
-        name.lower() in (b"content-length", b"transfer-encoding") and value != b"0" for name, value in scope["headers"]
-    )
+    if scope["type"] == "http":
+        for name, value in scope["headers"]:
+            if name.lower() in _ANNOUNCEMENTS and value != b"0":
+                return True
+    return False
 
 
 async def refuse(scope: Scope, send: Send, status: int, headers: Headers, body: bytes) -> None:

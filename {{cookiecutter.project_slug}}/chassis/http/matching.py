@@ -52,7 +52,8 @@ class StrictWebsocketContext(WebsocketContext):
 
 def find_view(app: Quart, request: BaseRequestWebsocket) -> object:
     """Return the view of a request that has been matched, or None."""
-    return app.view_functions[request.endpoint] if request.endpoint else None
+    endpoint = request.endpoint
+    return app.view_functions[endpoint] if endpoint else None
 
 
 def match_plain_path(request: BaseRequestWebsocket, match: Callable[[], None]) -> None:

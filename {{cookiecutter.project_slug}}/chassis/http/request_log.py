@@ -53,7 +53,7 @@ class RequestLogMiddleware:
 def _caller_id(scope: Scope) -> str | None:
     """Return the caller's id if it can be logged unchanged."""
     value = get_header(scope, b"x-request-id").decode("latin-1")
-    return value if REQUEST_ID.fullmatch(value) else None
+    return value if value and REQUEST_ID.fullmatch(value) else None
 
 
 def _address(scope: Scope) -> str | None:

@@ -17,6 +17,7 @@ from chassis.http.schemas.page import page_schema
 
 ResponseHeaders = dict[str, Any]
 MAX_PAGE_SIZE = 4 * 1024 * 1024  # bytes
+SHORT = 32 * 1024  # bytes that a server can buffer, so that sending them does not wait for the client
 PIECE = DEFAULT_PER_PAGE  # items that are written at a time
 _BEFORE_ITEMS, _AFTER_ITEMS = '{"items":[', "]}"
 
@@ -37,8 +38,8 @@ def create_response(
         ValidationError: a page of several objects has more than `max_page_size` bytes, so a client has to ask for less.
     """
     if not isinstance(value, Page):
-        return Response(_dump(value, schema), status, headers, content_type="application/json")
-    response = Response(_dump_page(value, schema, max_page_size), status, headers, content_type="application/json")
+        return _create(_dump(value, schema), status, headers, "application/json")
+    response = _create(_dump_page(value, schema, max_page_size), status, headers, "application/json")
     if value.next_cursor is not None and request:
         response.headers.add("Link", next_link(request.args, value.next_cursor, value.per_page))
     return response
@@ -64,7 +65,16 @@ def create_empty_response() -> Response:
 def create_problem(status: int, reasons: Reasons, headers: ResponseHeaders | None = None) -> Response:
     """Return an error with the body that all errors have."""
     instance = request.root_path + request.path if request else None
-    return Response(problem_body(status, reasons, instance), status, headers, content_type=PROBLEM_TYPE)
+    return _create(problem_body(status, reasons, instance), status, headers, PROBLEM_TYPE)
+
+
+def _create(text: str, status: int, headers: ResponseHeaders | None, content_type: str) -> Response:
+    """Return a response, without a time limit if it is short, because Quart's costs a task on Python 3.11."""
+    body = text.encode()
+    response = Response(body, status, headers, content_type=content_type)
+    if len(body) <= SHORT:
+        response.timeout = None
+    return response
 
 
 def _dump(value: object, schema: type[BaseModel]) -> str:

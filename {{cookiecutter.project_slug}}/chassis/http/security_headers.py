@@ -3,12 +3,12 @@
 from chassis.http.asgi import ASGIApplication, Receive, Scope, Send
 from chassis.http.shared_response import share_response
 
-SECURITY_HEADERS = {
-    b"cache-control": b"no-store",
-    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
-    b"referrer-policy": b"no-referrer",
-    b"x-content-type-options": b"nosniff",
-}
+SECURITY_HEADERS = [
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+]
 
 
 class SecurityHeadersMiddleware:
@@ -20,5 +20,5 @@ class SecurityHeadersMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
             response, send = share_response(scope, send)
-            response.add_defaults(SECURITY_HEADERS)
+            response.defaults = SECURITY_HEADERS
         await self._app(scope, receive, send)

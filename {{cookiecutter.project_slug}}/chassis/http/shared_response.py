@@ -1,6 +1,6 @@
 """The layers that add to a response share one wrapper of `send`, because each wrapper costs time for each message."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from chassis.http.asgi import BEGINS_RESPONSE, Headers, Message, Scope, Send
 
@@ -9,32 +9,40 @@ SWITCHING_PROTOCOLS = 101
 
 
 class SharedResponse:
-    """Adds the headers of all layers to a response, or to the answer to a handshake; `status` is None until then."""
+    """Adds the headers of all layers to a response, or to the answer to a handshake; `status` is None until then.
+
+    A body of the length that `Content-Length` announces ends the response. Quart sends an empty message after it, which
+    would cost as much as the body on its way through the server.
+    """
 
     def __init__(self, send: Send) -> None:
         self.status: int | None = None
         self.headers: Headers = []
-        self._defaults: dict[bytes, bytes] = {}
+        self.defaults: Headers = []  # with lower-case names; a response may set them itself, a handshake has none
+        self._length: bytes | None = None
+        self._has_ended = False
         self._send = send
 
-    def add_defaults(self, headers: Mapping[bytes, bytes]) -> None:
-        """Add headers, by lower-case names, that a response may set itself; an accepted handshake has none of them."""
-        self._defaults |= headers
-
     async def send(self, message: Message) -> None:
-        if message["type"] in BEGINS_RESPONSE:
+        kind = message["type"]
+        if kind == "http.response.body":
+            if self._has_ended:
+                return
+            if b"%d" % len(message.get("body", b"")) == self._length:
+                self._has_ended = True
+                message = {**message, "more_body": False}
+        elif kind in BEGINS_RESPONSE:
             self.status = message["status"]
-            message = {**message, "headers": [*self._with_defaults(message.get("headers") or ()), *self.headers]}
-        elif message["type"] == "websocket.accept":
+            message = {**message, "headers": self._complete(message.get("headers") or ())}
+        elif kind == "websocket.accept":
             self.status = SWITCHING_PROTOCOLS
             message = {**message, "headers": [*(message.get("headers") or ()), *self.headers]}
         await self._send(message)
 
-    def _with_defaults(self, headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-        missing = self._defaults.copy()
-        for name, _ in headers:
-            missing.pop(name.lower(), None)
-        return [*headers, *missing.items()]
+    def _complete(self, headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+        values = {name.lower(): value for name, value in headers}
+        self._length = values.get(b"content-length")
+        return [*headers, *(header for header in self.defaults if header[0] not in values), *self.headers]
 
 
 def share_response(scope: Scope, send: Send) -> tuple[SharedResponse, Send]:

@@ -4,6 +4,7 @@ Such a page has its own name point to 127.0.0.1, and is then of the same origin 
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import ip_address
 
@@ -31,6 +32,7 @@ class TrustedHostsMiddleware:
         self._suffixes = tuple(name[1:] for name in names if name.startswith("*."))
         self._trust_loopback = trust_loopback
         self._exempt = frozenset(path for each in exempt for path in (each, f"{each}/"))
+        self._is_trusted_host = lru_cache(maxsize=256)(self._compare)  # few hosts come often
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._trust_any or scope["type"] == "lifespan" or self._is_trusted(scope):
@@ -41,12 +43,13 @@ class TrustedHostsMiddleware:
         await refuse(scope, send, HTTPStatus.BAD_REQUEST, [(b"content-type", PROBLEM_TYPE.encode())], body.encode())
 
     def _is_trusted(self, scope: Scope) -> bool:
-        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == b"host" and value]
-        if all(self._is_trusted_name(_host_name(host)) for host in hosts):
-            return True
-        return scope["path"].removeprefix(scope.get("root_path", "")) in self._exempt
+        for name, value in scope["headers"]:
+            if name.lower() == b"host" and value and not self._is_trusted_host(value):
+                return scope["path"].removeprefix(scope.get("root_path", "")) in self._exempt
+        return True
 
-    def _is_trusted_name(self, name: str) -> bool:
+    def _compare(self, host: bytes) -> bool:
+        name = _host_name(host.decode("latin-1"))
         if name in self._names or name.endswith(self._suffixes):
             return True
         return self._trust_loopback and _is_loopback(name)

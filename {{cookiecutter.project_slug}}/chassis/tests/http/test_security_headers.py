@@ -13,7 +13,7 @@ from chassis.tests.sample.create_app import create_app
 async def test_adds_the_headers_to_every_response(client: Client, path: str) -> None:
     response = await client.get(path)
 
-    for name, value in SECURITY_HEADERS.items():
+    for name, value in SECURITY_HEADERS:
         assert response.headers.getlist(name.decode()) == [value.decode()]
 
 
