@@ -12,6 +12,7 @@ from chassis.dev.generate.changes import Change, apply, check_committed
 from chassis.dev.generate.database import empty_database
 from chassis.dev.generate.fields import parse_fields
 from chassis.dev.generate.names import MAX_ENTITY_LENGTH, snake_case
+from chassis.dev.generate.signals import exit_on_signals
 from chassis.dev.generate.specification import specify
 from chassis.dev.generate.staging import StagedProject
 
@@ -99,6 +100,7 @@ def _write_or_check(message: str, only_check: bool) -> dict[str, Any]:  # noqa: 
     return {"step": "check_migrations"} if only_check else {"step": "write_migration", "message": message}
 
 
+@exit_on_signals()
 def _execute(
     runs: Sequence[Steps], *, dry_run: bool, no_migration: bool, force: bool, is_removal: bool = False
 ) -> None:

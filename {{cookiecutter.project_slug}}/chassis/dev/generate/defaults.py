@@ -2,14 +2,14 @@
 
 import re
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 from sqlalchemy import FetchedValue, TextClause
 
 from chassis.dev.generate.fields import Field
 from chassis.dev.generate.refusal import GeneratorError
-from chassis.dev.generate.types import member_name
+from chassis.dev.generate.types import MAX_DIGITS, member_name
 
 WORDS = {  # that stand for a function of the database
     ("date", "today"): "func.current_date()",
@@ -93,10 +93,15 @@ def value_of_default(field: Field) -> str | None:
         case "float":
             return repr(float(text))
         case "decimal":
-            return repr(format(Decimal(text).quantize(Decimal(1).scaleb(-int(field.arguments[1]))), "f"))
+            return repr(_format_decimal(text, places=int(field.arguments[1])))
         case "json":
             return text
     return repr(text)
+
+
+def _format_decimal(text: str, *, places: int) -> str:
+    with localcontext(prec=MAX_DIGITS):
+        return format(Decimal(text).quantize(Decimal(1).scaleb(-places)) + 0, "f")  # PostgreSQL has no -0
 
 
 def read_default(default: FetchedValue | None, enum_class: Any) -> str | None:  # noqa: ANN401 - a class or None

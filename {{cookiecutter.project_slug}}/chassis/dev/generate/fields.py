@@ -19,7 +19,8 @@ from chassis.persistence.model import ModelExtension
 
 MODIFIERS = ("unique", "index", "filter", "sort")
 RESERVED = {"id", "created_at", "updated_at"}
-TYPE_NAMES = {"bool", "date", "datetime", "float", "func", "int", "str"}  # that generated classes use
+USED_NAMES = {"bool", "date", "datetime", "float", "func", "int", "mapped_column", "sort_by", "str", "unset"}
+SYSTEM_COLUMNS = {"cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"}  # of each table in PostgreSQL
 _TYPE = re.compile(r"(?P<type>[a-z]+)(\{(?P<arguments>[^{}]*)\})?(?P<nullable>\?)?")
 
 
@@ -122,16 +123,21 @@ def _unknown_type(text: str, typed: str, first: str) -> str:
 
 
 def _check_name(name: str) -> None:
+    if name == "l":
+        raise GeneratorError("A field `l` looks like a 1, and ruff refuses it: choose a longer name.")
     if name in RESERVED:
         raise GeneratorError(f"`{name}` is not for clients to write: add it to the entity and the model by hand.")
-    if name in TYPE_NAMES:
+    if name in USED_NAMES:
         raise GeneratorError(
-            f"A field `{name}` would hide the type of that name: choose another name, for instance `{name}_value`."
+            f"A field `{name}` would hide what its class calls `{name}`: "
+            f"choose another name, for instance `{name}_value`."
         )
     classes = (BodySchema, PageQuery, ModelExtension)
-    if any(hasattr(each, name) for each in classes) or name in {*PageQuery.model_fields, "sort", "cursor", "metadata"}:
+    reserved = {*PageQuery.model_fields, "sort", "cursor", "metadata", *SYSTEM_COLUMNS}
+    if name in reserved or any(hasattr(each, name) for each in classes):
         raise GeneratorError(
-            f"`{name}` has a meaning in models, schemas or queries: choose another name, for instance `{name}_value`."
+            f"`{name}` has a meaning in tables, models, schemas or queries: "
+            f"choose another name, for instance `{name}_value`."
         )
 
 
@@ -173,5 +179,7 @@ def _check_combination(field: Field) -> None:
         raise GeneratorError(f"{field.name} is too long for an index of PostgreSQL: type `{longest}` or less.")
     if field.unique and field.type in ("boolean", "enum"):
         raise GeneratorError(f"{field.name} has too few values to be unique: leave out `unique`.")
+    if field.unique and field.default not in (None, "random"):
+        raise GeneratorError(f"{field.name} is unique, so two rows cannot have its default: leave out one of both.")
     if field.unique and field.index:
         raise GeneratorError(f"{field.name} is unique, which has an index already: leave out `index`.")

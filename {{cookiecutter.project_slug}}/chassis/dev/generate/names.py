@@ -42,7 +42,7 @@ def snake_case(text: str, *, longest: int, what: str) -> str:
         raise GeneratorError(f"`{text}` is not {what}: type letters and digits, with a letter first, as in `due_date`.")
     if len(name) > longest:
         raise GeneratorError(f"`{text}` has {len(name)} characters: choose {what} with at most {longest}.")
-    if keyword.iskeyword(name) or keyword.issoftkeyword(name):
+    if any(keyword.iskeyword(each) or keyword.issoftkeyword(each) for each in (name, pascal_case(name))):
         raise GeneratorError(f"`{name}` is a keyword of Python: choose a longer name, for instance `{name}_name`.")
     return name
 

@@ -26,8 +26,7 @@ class FieldType:
     is_ordered: bool = False
     is_text: bool = False
     is_comparable: bool = True  # it can be unique, indexed, filtered and sorted by
-    shortest: int = 0  # the number of arguments
-    longest: int = 0
+    longest: int = 0  # the number of arguments
 
 
 def _string_samples(arguments: Arguments) -> Samples:
@@ -79,7 +78,6 @@ TYPES = {
         column=lambda arguments: f"Numeric({arguments[0]}, {arguments[1]})",
         samples=_decimal_samples,
         is_ordered=True,
-        shortest=2,
         longest=2,
     ),
     "boolean": FieldType(python="bool", schema="bool", samples=lambda _arguments: ("False", "True", "False")),
@@ -119,7 +117,6 @@ TYPES = {
         python="",
         schema="",
         samples=lambda arguments: enum_samples(arguments),
-        shortest=2,
         longest=100,
     ),
     "references": FieldType(
@@ -159,9 +156,10 @@ def check_arguments(name: str, arguments: Arguments) -> Arguments:
             )
         case "enum", () | (_,):
             raise GeneratorError("An enum needs two values or more: type `enum{draft,printed}`.")
-    kind = TYPES[name]
-    if not kind.shortest <= len(arguments) <= kind.longest:
-        raise GeneratorError(f"`{name}` takes no values in braces: type `{name}`.")
+    longest = TYPES[name].longest
+    if len(arguments) > longest:
+        advice = f"at most {longest}" if longest else f"`{name}` without braces"
+        raise GeneratorError(f"`{name}` has {len(arguments)} values in braces: type {advice}.")
     return arguments
 
 
