@@ -1,6 +1,6 @@
 """The changes to a project: shown as a diff, or written so that an interruption leaves nothing half done."""
 
-import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -66,24 +66,20 @@ def apply(root: Path, changes: Sequence[Change]) -> None:
     """Write all changes or none.
 
     Raises:
-        GeneratorError: a file has changed since it was copied.
+        GeneratorError: a file has changed since it was copied, or cannot be written.
     """
     for change in changes:
         if _read(root / change.path) != change.before:
             raise GeneratorError(f"{change.path} has changed meanwhile: type the command again.")
-    done: list[Change] = []
-    folders: list[Path] = []
     try:
-        for change in changes:
-            folders += _make_folders((root / change.path).parent)
-            done.append(change)
-            _write(root / change.path, change.after)
-    except BaseException:
-        for change in reversed(done):
-            _write(root / change.path, change.before)
-        for folder in reversed(folders):
-            folder.rmdir()
-        raise
+        with tempfile.TemporaryDirectory(prefix=".generate-", dir=root) as folder:
+            old = [_prepare(root, change, change.before, Path(folder, f"{n}.old")) for n, change in enumerate(changes)]
+            new = [_prepare(root, change, change.after, Path(folder, f"{n}.new")) for n, change in enumerate(changes)]
+            _replace(root, changes, old, new)
+    except OSError as error:
+        raise GeneratorError(
+            f"Nothing has changed, because a file cannot be written: {error}."
+        ) from None  # not a database that cannot be reached
     for change in changes:
         if change.after is None:
             _remove_empty_folders(root, (root / change.path).parent)
@@ -93,27 +89,37 @@ def _read(file: Path) -> bytes | None:
     return file.read_bytes() if file.exists() else None
 
 
-def _write(file: Path, content: bytes | None) -> None:
-    """Replace the file at once, so that nobody reads half of it."""
+def _prepare(root: Path, change: Change, content: bytes | None, file: Path) -> Path | None:
+    """Write the content to a file that only has to be renamed then, which needs no space on the disk."""
     if content is None:
-        file.unlink(missing_ok=True)
-        return
-    mode = file.stat().st_mode if file.exists() else None
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=".generate-")
+        return None
+    file.write_bytes(content)
+    if change.before is not None:
+        shutil.copymode(root / change.path, file)
+    return file
+
+
+def _replace(root: Path, changes: Sequence[Change], old: Sequence[Path | None], new: Sequence[Path | None]) -> None:
+    """Rename the new files to those of the project; after an error or an interruption, the old ones."""
+    folders: list[Path] = []
     try:
-        with os.fdopen(descriptor, "wb") as new:
-            new.write(content)
-        Path(name).chmod(mode if mode is not None else 0o666 & ~_umask())
-        Path(name).replace(file)
+        for change, file in zip(changes, new, strict=True):
+            folders += _make_folders((root / change.path).parent)
+            _put(file, root / change.path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        for change, file in zip(changes, old, strict=True):
+            if _read(root / change.path) != change.before:
+                _put(file, root / change.path)
+        for folder in reversed(folders):
+            folder.rmdir()
         raise
 
 
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
+def _put(source: Path | None, target: Path) -> None:
+    if source is None:
+        target.unlink()
+    else:
+        source.replace(target)
 
 
 def _make_folders(folder: Path) -> list[Path]:

@@ -30,7 +30,9 @@ def empty_database() -> Iterator[str]:
 def _new_database(reason: PostgresError) -> Iterator[str]:
     configured = configured_uri()
     if not configured:
-        raise GeneratorError(f"{reason} Set SQLALCHEMY_DATABASE_URI, or add --no-migration.") from reason
+        raise GeneratorError(
+            f"{str(reason).rstrip('.')}: set SQLALCHEMY_DATABASE_URI, or add --no-migration."
+        ) from reason
     database = new_database(parse_url(configured))
     with asyncio.Runner() as runner:
         url = runner.run(database.__aenter__())

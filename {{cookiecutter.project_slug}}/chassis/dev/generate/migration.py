@@ -12,6 +12,7 @@ from alembic import command
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from chassis.dev.generate.refusal import GeneratorError
 from chassis.persistence.migrations import alembic_config
@@ -27,8 +28,17 @@ class Migrations:
         self.connection = connection
 
     def upgrade(self) -> None:
-        """Build the schema of all revisions that exist."""
-        self._run(command.upgrade, "head")
+        """Build the schema of all revisions that exist.
+
+        Raises:
+            GeneratorError: one of them fails.
+        """
+        try:
+            self._run(command.upgrade, "head")
+        except DBAPIError as error:
+            raise GeneratorError(
+                f"The migrations fail on an empty database: {error.orig}; repair them first, or add --no-migration."
+            ) from error
 
     def write(self, message: str) -> None:
         """Write a revision with what the models have and the database lacks, and try it up, down and up."""

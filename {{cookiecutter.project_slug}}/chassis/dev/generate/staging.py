@@ -39,8 +39,17 @@ class StagedProject:
     @classmethod
     @contextmanager
     def create(cls, root: Path) -> Iterator["StagedProject"]:
+        """Give a copy, which is removed at the end.
+
+        Raises:
+            GeneratorError: a file cannot be read, or the disk is full.
+        """
         with tempfile.TemporaryDirectory(prefix="generate-", ignore_cleanup_errors=True) as folder:
-            yield cls(root, Path(folder).resolve())
+            try:
+                project = cls(root, Path(folder).resolve())
+            except OSError as error:
+                raise GeneratorError(f"The project cannot be copied to {folder}: {error}.") from None
+            yield project
 
     def run(self, steps: Sequence[dict[str, Any]], uri: str | None) -> None:
         """Carry out steps in the copy, with an empty database if there is a URI.

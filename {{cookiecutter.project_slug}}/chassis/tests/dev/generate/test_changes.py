@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from chassis.cli.command import describe
 from chassis.dev.generate.changes import Change, apply, check_committed
 from chassis.dev.generate.refusal import GeneratorError
 
@@ -47,7 +48,7 @@ def test_writes_all_changes_and_removes_empty_folders(root: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
 @pytest.mark.parametrize("calls", [0, 1])
 def test_an_interruption_leaves_the_files_as_they_were(
     root: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, calls: int
@@ -63,8 +64,31 @@ def test_an_interruption_leaves_the_files_as_they_were(
 
     monkeypatch.setattr(Path, "replace", fail)
 
-    with pytest.raises(type(error) if isinstance(error, OSError) else KeyboardInterrupt):
+    with pytest.raises((KeyboardInterrupt, GeneratorError)):
         apply(root, CHANGES)
+
+    assert contents(root) == before
+
+
+@pytest.mark.parametrize("fails", [".generate-", "changed.txt", "written.txt"])
+def test_a_file_that_can_never_be_written_leaves_the_others_as_they_were(
+    root: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    before, replace, write = contents(root), Path.replace, Path.write_bytes
+
+    def check(path: Path) -> Path:
+        if fails in str(path):
+            raise OSError(1, "Operation not permitted", str(path))
+        return path
+
+    monkeypatch.setattr(Path, "replace", lambda self, target: replace(self, check(target)))
+    monkeypatch.setattr(Path, "write_bytes", lambda self, content: write(check(self), content))
+
+    with pytest.raises(
+        GeneratorError, match=r"Nothing has changed, because a file cannot be written: .*Operation not"
+    ) as raised:
+        apply(root, CHANGES)
+    assert describe(raised.value) == str(raised.value)
 
     assert contents(root) == before
 
