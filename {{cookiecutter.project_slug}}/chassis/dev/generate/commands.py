@@ -9,7 +9,7 @@ import click
 from chassis.cli.command import AsyncCommand
 from chassis.config import ROOT
 from chassis.dev.generate.changes import Change, apply, check_committed
-from chassis.dev.generate.database import empty_database
+from chassis.dev.generate.database import check_not_applied, empty_database
 from chassis.dev.generate.fields import parse_fields
 from chassis.dev.generate.names import MAX_ENTITY_LENGTH, snake_case
 from chassis.dev.generate.signals import exit_on_signals
@@ -77,7 +77,11 @@ def generate_field(name: str, fields: Sequence[str], *, no_migration: bool, **op
 @NAME
 @DRY_RUN
 @NO_MIGRATION
-@click.option("--force", is_flag=True, help="Remove files that were changed, and drop the table by a migration.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Remove files that were changed, keep the migrations, and drop the table by a new one.",
+)
 def remove_entity(name: str, *, dry_run: bool, no_migration: bool, force: bool) -> None:
     name = _entity(name)
     steps: list[Steps] = [[{"step": "remove_entity", "name": name, "force": force}]]
@@ -111,8 +115,12 @@ def _execute(
                 project.run(steps, uri)
         project.renew_document(is_removal=is_removal)
         changes = project.changes()
+    if is_removal:
+        check_not_applied(ROOT, changes)
     if not force:
         check_committed(ROOT, changes)
+    for note in project.notes:
+        click.echo(note, err=True)
     if dry_run:
         click.echo("".join(change.diff() for change in changes), nl=False)
         return

@@ -1,13 +1,22 @@
-"""An empty PostgreSQL for migrations; the database of the service is never used for that."""
+"""An empty PostgreSQL for migrations, and the migrations that the database of the service has."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import SQLAlchemyError
+
+from chassis.dev.generate.changes import Change
 from chassis.dev.generate.refusal import GeneratorError
 from chassis.dev.postgres import configured_uri, temporary_server
 from chassis.dev.postgres_wheel import PostgresError
 from chassis.dev.testing.migrations import new_database
+from chassis.domain.exceptions import DomainError
+from chassis.persistence.engine import create_migration_engine
+from chassis.persistence.migrations import alembic_config
+from chassis.persistence.readiness import APPLIED
 from chassis.persistence.url import parse_url
 
 
@@ -40,3 +49,27 @@ def _new_database(reason: PostgresError) -> Iterator[str]:
             yield url.render_as_string(hide_password=False)
         finally:
             runner.run(database.__aexit__(None, None, None))
+
+
+def check_not_applied(root: Path, changes: Iterable[Change]) -> None:
+    """Raise GeneratorError if the database that is configured has a migration that would be removed."""
+    removed = {root / change.path for change in changes if change.after is None}
+    scripts = ScriptDirectory.from_config(alembic_config(root / "migrations")).walk_revisions()
+    revisions = [script for script in scripts if Path(script.path) in removed]
+    uri = configured_uri() if revisions else None
+    applied = asyncio.run(_read_applied(uri)) if uri else set()
+    if any(script.revision in applied for script in revisions):
+        before = revisions[-1].down_revision or "base"
+        raise GeneratorError(
+            f"Your database has the migration: type `quart db downgrade {before}` first, "
+            "or add --force, which writes a migration that drops the table."
+        )
+
+
+async def _read_applied(uri: str) -> set[str]:
+    """Return the newest migrations of the database; none if it does not answer or has none."""
+    try:
+        async with create_migration_engine(parse_url(uri)).connect() as connection:
+            return set(await connection.scalars(APPLIED))
+    except (OSError, SQLAlchemyError, DomainError):
+        return set()

@@ -27,6 +27,7 @@ class Service:
     def __init__(self, root: Path = ROOT) -> None:
         self.root = root
         self.generated: dict[str, Specification] = {}
+        self.notes: list[str] = []  # sentences for the person who typed the command
 
     @cached_property
     def app(self) -> ChassisApp:

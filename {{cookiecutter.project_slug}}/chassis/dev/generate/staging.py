@@ -29,6 +29,7 @@ class StagedProject:
     def __init__(self, root: Path, folder: Path) -> None:
         self.root = root
         self.folder = folder
+        self.notes: list[str] = []  # of the steps
         self._before: dict[Path, bytes] = {}
         for path in _without_settings(list_files(root)):
             self._before[path] = (root / path).read_bytes()
@@ -66,9 +67,10 @@ class StagedProject:
         if result.returncode:
             lines = result.stderr.strip().splitlines() or [f"the code {result.returncode}"]
             raise GeneratorError(f"The service fails: {lines[-1].removeprefix('Error: ')}")
-        error = json.loads(result.stdout.splitlines()[-1])["error"]
-        if error:
-            raise GeneratorError(error)
+        answer = json.loads(result.stdout.splitlines()[-1])
+        if answer["error"]:
+            raise GeneratorError(answer["error"])
+        self.notes += answer["notes"]
 
     def renew_document(self, *, is_removal: bool) -> None:
         """Write the API to openapi.json if the project has it, unless an earlier change by hand breaks clients."""

@@ -61,8 +61,8 @@ def add_fields(service: Service, _migrations: Migrations | None, *, name: str, f
         if path not in paths:
             (service.root / path).unlink()
         elif current[path] != before[path]:
-            text = merge(path, current[path], before[path], after[path])
-            (service.root / path).write_text(text, encoding="utf-8")
+            text = _merge(service, path, (current[path], before[path], after[path]))
+            _write_formatted(service, path, current[path], text)
 
 
 def remove_entity(service: Service, _migrations: Migrations | None, *, name: str, force: bool = False) -> None:
@@ -73,13 +73,13 @@ def remove_entity(service: Service, _migrations: Migrations | None, *, name: str
     if not force:
         _check_unchanged(service, name)
         _check_unused(service, name)
-    revisions = revisions_of(table.name)
-    if revisions is None and not force:
+    revisions = [] if force else revisions_of(table.name)
+    if revisions is None:
         raise GeneratorError(
             f"The migrations of `{name}` are not the newest ones, or concern other tables, too: "
             "add --force, which writes a migration that drops the table."
         )
-    for path in [*files_of(name), *(path.relative_to(service.root) for path in revisions or [])]:
+    for path in [*files_of(name), *(path.relative_to(service.root) for path in revisions)]:
         (service.root / path).unlink(missing_ok=True)
     _edit_container(service, remove_providers, name)
     ModelExtension.metadata.remove(table)
@@ -87,7 +87,7 @@ def remove_entity(service: Service, _migrations: Migrations | None, *, name: str
 
 def write_migration(_service: Service, migrations: Migrations | None, *, message: str) -> None:
     import_module("src.app")
-    if migrations:
+    if migrations and not migrations.is_complete():
         check_single_head()
         migrations.write(message)
 
@@ -156,7 +156,22 @@ def _check_unused(service: Service, name: str) -> None:
 def _edit_container(service: Service, edit: Callable[[str, str, str], str], name: str) -> None:
     path = service.container_file
     before = _read(service, path)
-    after = edit(before, service.container_class, name)
+    _write_formatted(service, path, before, edit(before, service.container_class, name))
+
+
+def _merge(service: Service, path: Path, texts: tuple[str, str, str]) -> str:
+    """Return the merged text; a test that was written by hand stays as it is, because the field needs no test."""
+    try:
+        return merge(path, *texts)
+    except GeneratorError as error:
+        if path.parts[:2] != ("tests", "api"):
+            raise
+        service.notes.append(f"Left as it is: {error}")
+        return texts[0]
+
+
+def _write_formatted(service: Service, path: Path, before: str, after: str) -> None:
+    """Write a file that was changed by hand; format it if it was formatted before."""
     (service.root / path).write_text(after, encoding="utf-8")
     if not is_formatted(service.root, path, after) and is_formatted(service.root, path, before):
         format_files(service.root, [path])

@@ -2,7 +2,8 @@
 
 usage: python -m chassis.dev.generate.worker STEPS
 
-STEPS is a JSON list. The last line of the output is a JSON object, whose `error` is a sentence or null.
+STEPS is a JSON list. The last line of the output is a JSON object, whose `error` is a sentence or null,
+and whose `notes` are sentences.
 """
 
 import asyncio
@@ -26,7 +27,8 @@ from chassis.persistence.url import parse_url
 Steps = Sequence[dict[str, Any]]
 
 
-def run_steps(steps: Steps, connection: Connection | None) -> None:
+def run_steps(steps: Steps, connection: Connection | None) -> list[str]:
+    """Return what the person who typed the command should know."""
     service = Service(ROOT)
     migrations = Migrations(connection) if connection is not None else None
     if migrations:
@@ -35,24 +37,25 @@ def run_steps(steps: Steps, connection: Connection | None) -> None:
         arguments = dict(step)
         function: Callable[..., None] = getattr(step_functions, arguments.pop("step"))
         function(service, migrations, **arguments)
+    return service.notes
 
 
-async def run_with_database(steps: Steps, uri: str) -> None:
+async def run_with_database(steps: Steps, uri: str) -> list[str]:
     async with create_migration_engine(parse_url(uri)).connect() as connection:
-        await connection.run_sync(lambda sync: run_steps(steps, sync))
+        return await connection.run_sync(lambda sync: run_steps(steps, sync))
 
 
 def main(arguments: Sequence[str]) -> None:
     steps: Steps = json.loads(arguments[0])
-    error = None
+    error, notes = None, []
     try:
         if os.environ.get(WITH_DATABASE):
-            asyncio.run(run_with_database(steps, os.environ["SQLALCHEMY_DATABASE_URI"]))
+            notes = asyncio.run(run_with_database(steps, os.environ["SQLALCHEMY_DATABASE_URI"]))
         else:
-            run_steps(steps, None)
+            notes = run_steps(steps, None)
     except Exception as failure:  # noqa: BLE001 - whatever it is, the command says it in one line
         error = " ".join(describe(failure).split())
-    print(json.dumps({"error": error}))
+    print(json.dumps({"error": error, "notes": notes}))
 
 
 if __name__ == "__main__":

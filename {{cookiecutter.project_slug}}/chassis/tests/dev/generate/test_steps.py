@@ -8,10 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.script import ScriptDirectory
 
 from chassis.config import ROOT
+from chassis.dev.generate import steps
+from chassis.dev.generate.migration import Migrations
 from chassis.dev.generate.refusal import GeneratorError
+from chassis.dev.generate.rendering import is_formatted
+from chassis.dev.generate.service import Service
 from chassis.dev.generate.staging import StagedProject
+from chassis.persistence.migrations import alembic_config
 
 AUTHOR = {"step": "add_entity", "name": "author", "fields": ["name:string{100}:filter:sort"], "plural": "writers"}
 BOOK = {"step": "add_entity", "name": "book", "fields": ["title:string", "author:references"], "path": "/v1/library"}
@@ -35,6 +41,16 @@ OWN = """
     @property
     def initial(self) -> str:  # ours
         return self.name[:1]
+"""
+MIGRATION = """
+from alembic import op
+
+revision = "9999"
+down_revision = "{head}"
+
+
+def upgrade() -> None:
+    op.create_table("author")
 """
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({**AUTHOR, "plural": None}, "src/domain/author.py exists already"),
@@ -60,17 +76,21 @@ def _project() -> Iterator[StagedProject]:
         yield project
 
 
+def find_head() -> str | None:
+    return ScriptDirectory.from_config(alembic_config()).get_current_head()
+
+
 def read(project: StagedProject, path: str) -> str:
     return (project.folder / path).read_text(encoding="utf-8")
 
 
 def test_refuses_with_advice_and_writes_nothing(project: StagedProject) -> None:
     before = project.changes()
-    steps = json.dumps([step for step, _ in REFUSED])
+    tried = json.dumps([step for step, _ in REFUSED])
     environment = {"SQLALCHEMY_DATABASE_URI": "postgresql://127.0.0.1:1/nowhere"}
 
     result = subprocess.run(
-        [sys.executable, "-c", TRY, steps], cwd=project.folder, env=environment, capture_output=True, text=True
+        [sys.executable, "-c", TRY, tried], cwd=project.folder, env=environment, capture_output=True, text=True
     )
 
     sentences = result.stdout.splitlines()
@@ -85,6 +105,9 @@ def test_adds_a_field_to_an_entity_that_was_changed_by_hand(project: StagedProje
     entity = Path("src/domain/author.py")
     text = read(project, str(entity))
     (project.folder / entity).write_text(f"{text}{OWN}", encoding="utf-8")
+    controller = Path("src/api/controllers/author.py")
+    (project.folder / controller).write_text(f"{read(project, str(controller))}\nOURS = 1\n", encoding="utf-8")
+    (project.folder / "tests/api/test_author.py").write_text("OURS = 1\n", encoding="utf-8")
 
     project.run(
         [{"step": "add_fields", "name": "author", "fields": ["born:date?:filter", "rank:integer:default=0"]}], None
@@ -95,15 +118,40 @@ def test_adds_a_field_to_an_entity_that_was_changed_by_hand(project: StagedProje
     assert 'rank: Mapped[int] = mapped_column(server_default="0")' in read(
         project, "src/infrastructure/models/author.py"
     )
+    assert is_formatted(project.folder, controller, read(project, str(controller)))
+    assert read(project, "tests/api/test_author.py") == "OURS = 1\n"
+    assert [note for note in project.notes if "tests/api/test_author.py has no `FIRST`" in note] == project.notes
 
 
-def test_removes_what_it_has_written(project: StagedProject) -> None:
+def test_removes_what_it_has_written_and_keeps_migrations_with_force(project: StagedProject) -> None:
     entity = project.folder / "src/domain/author.py"
     entity.write_text(f"{entity.read_text(encoding='utf-8')}{OWN}", encoding="utf-8")
+    migration = Path("migrations/versions/9999_author.py")
+    (project.folder / migration).write_text(MIGRATION.format(head=find_head()), encoding="utf-8")
 
     project.run([{"step": "remove_entity", "name": "book"}], None)
-    with pytest.raises(GeneratorError, match=r"src/domain/author\.py: written or changed by hand"):
+    with pytest.raises(GeneratorError, match=r"src/domain/author\.py.*: written or changed by hand"):
         project.run([{"step": "remove_entity", "name": "author"}], None)
     project.run([{"step": "remove_entity", "name": "author", "force": True}], None)
 
-    assert [change.diff() for change in project.changes()] == []
+    assert [(change.verb, change.path) for change in project.changes()] == [("write", migration)]
+
+
+def test_writes_no_migration_without_an_operation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "import_module", lambda _name: None)
+
+    class Complete(Migrations):
+        def __init__(self) -> None:
+            self.messages: list[str] = []
+
+        def is_complete(self) -> bool:
+            return True
+
+        def write(self, message: str) -> None:
+            self.messages.append(message)
+
+    migrations = Complete()
+
+    steps.write_migration(Service(), migrations, message="remove author")
+
+    assert migrations.messages == []
