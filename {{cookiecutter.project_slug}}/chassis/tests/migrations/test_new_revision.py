@@ -22,8 +22,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from chassis.persistence.model import ModelExtension
 
 
-class User(ModelExtension):
-    __tablename__ = "users"
+class Okapi(ModelExtension):
+    __tablename__ = "okapis"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(50), index=True)
@@ -58,32 +58,32 @@ def run_ruff(folder: Path, *paths: Path) -> None:
 
 
 def test_writes_a_revision_with_the_table_of_a_new_model_and_nothing_else(url: URL, project: Path) -> None:
-    (project / "src/infrastructure/models/user.py").write_text(MODEL)
+    (project / "src/infrastructure/models/okapi.py").write_text(MODEL)
     versions = project / "migrations/versions"
     before = set(versions.glob("*.py"))
     db(url, "upgrade")
 
-    outcome = asyncio.run(quart(url, "db", "migrate", "-m", "add users", folder=project))
+    outcome = asyncio.run(quart(url, "db", "migrate", "-m", "add okapis", folder=project))
 
     assert outcome.code == 0, outcome
     (written,) = set(versions.glob("*.py")) - before
     assert re.findall(r"^    (op\.\w+\(.*?\"\w+\")", written.read_text().replace("\n        ", ""), re.MULTILINE) == [
-        'op.create_table("users"',
-        'op.create_index(op.f("ix_users_name"',
-        'op.drop_index(op.f("ix_users_name"',
-        'op.drop_table("users"',
+        'op.create_table("okapis"',
+        'op.create_index(op.f("ix_okapis_name"',
+        'op.drop_index(op.f("ix_okapis_name"',
+        'op.drop_table("okapis"',
     ]
     assert 'sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False)' in written.read_text()
     run_ruff(project, written)
     assert asyncio.run(quart(url, "db", "upgrade", folder=project)).code == 0
-    assert "users" in asyncio.run(tables(url))
+    assert "okapis" in asyncio.run(tables(url))
 
 
 @pytest.mark.parametrize("packages", [True, False])
 def test_finds_models_in_folders_at_any_depth(url: URL, project: Path, packages: bool) -> None:
     folder = project / "src/infrastructure/models/accounts/internal"
     folder.mkdir(parents=True)
-    (folder / "user.py").write_text(MODEL)
+    (folder / "okapi.py").write_text(MODEL)
     if packages:
         (folder / "__init__.py").touch()
         (folder.parent / "__init__.py").touch()
@@ -91,7 +91,7 @@ def test_finds_models_in_folders_at_any_depth(url: URL, project: Path, packages:
 
     outcome = asyncio.run(quart(url, "db", "check", folder=project))
 
-    assert "Detected added table 'users'\n" in outcome.out
+    assert "Detected added table 'okapis'\n" in outcome.out
 
 
 def test_writes_no_revision_without_a_change(url: URL, directory: str) -> None:

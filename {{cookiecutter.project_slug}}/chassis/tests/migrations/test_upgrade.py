@@ -49,12 +49,12 @@ def downgrade() -> None:
     {downgrade}
 """
 BROKEN = """
-op.execute("CREATE TABLE half (id integer)")
+op.execute("CREATE TABLE sample_half (id integer)")
 op.execute("SELECT nonsense")
 """
 CONCURRENT_INDEX = """
 with op.get_context().autocommit_block():
-    op.execute("CREATE INDEX CONCURRENTLY ix_visits ON visits (id)")
+    op.execute("CREATE INDEX CONCURRENTLY ix_visits ON sample_visits (id)")
 """
 DROP_CONCURRENT_INDEX = """
 with op.get_context().autocommit_block():
@@ -96,7 +96,9 @@ def write_revision(directory: str, name: str, upgrade: str, *, after: str = HEAD
 
 def write_concurrent_index(directory: str) -> None:
     """Write three revisions: a table, an index on it that is built concurrently, and one that alters another table."""
-    create, drop = (f'op.execute("{words}")' for words in ("CREATE TABLE visits (id integer)", "DROP TABLE visits"))
+    create, drop = (
+        f'op.execute("{words}")' for words in ("CREATE TABLE sample_visits (id integer)", "DROP TABLE sample_visits")
+    )
     write_revision(directory, "visits", create, downgrade=drop)
     write_revision(directory, "index", CONCURRENT_INDEX, after="visits", downgrade=DROP_CONCURRENT_INDEX)
     write_revision(directory, "alter", ALTER, after="index", downgrade=DROP_ADDED)
@@ -152,11 +154,11 @@ async def test_three_upgrades_at_once_migrate_once(url: URL, head: str) -> None:
 
 
 async def test_three_upgrades_at_once_build_an_index_concurrently_once(url: URL, directory: str) -> None:
-    write_revision(directory, "visits", 'op.execute("CREATE TABLE visits (id integer)")')
+    write_revision(directory, "visits", 'op.execute("CREATE TABLE sample_visits (id integer)")')
     await upgrade(url, directory)
     write_concurrent_index(directory)
 
-    async with idle_transaction(url, "INSERT INTO visits VALUES (1)"):  # the index waits for it
+    async with idle_transaction(url, "INSERT INTO sample_visits VALUES (1)"):  # the index waits for it
         running = [asyncio.create_task(quart(url, "db", "upgrade", "-d", directory)) for _ in range(3)]
         await wait_until(url, f"SELECT count(*) = 3 FROM pg_stat_activity WHERE {IS_MIGRATION}")
         await wait_until(url, "SELECT count(*) = 1 FROM pg_index WHERE NOT indisvalid")
@@ -209,7 +211,7 @@ async def test_gives_up_when_the_time_is_over_and_changes_nothing(
     url: URL, directory: str, request: pytest.FixtureRequest
 ) -> None:
     await upgrade(url, directory)
-    write_revision(directory, "table", 'op.execute("CREATE TABLE half (id integer)")')
+    write_revision(directory, "table", 'op.execute("CREATE TABLE sample_half (id integer)")')
     write_revision(directory, "alter", ALTER, after="table")
     done = asyncio.Event()
     reader = asyncio.create_task(longest_read(url, done))
@@ -227,7 +229,7 @@ async def test_gives_up_when_the_time_is_over_and_changes_nothing(
         r"Error: Another session holds a lock that is needed \(attempts: [2-9], within 2 s\): try again later, or .*",
         outcome.err.splitlines()[-1],
     )
-    assert (await revision_of(url), "half" in await tables(url)) == (HEAD, False)
+    assert (await revision_of(url), "sample_half" in await tables(url)) == (HEAD, False)
     assert seconds > 2
     assert slowest < 1.8, "a reader waits for one attempt, not for the migration"
 
@@ -264,7 +266,8 @@ async def test_does_not_repeat_a_concurrent_index_that_is_committed(url: URL, di
     "body",
     [
         f"{CONCURRENT_INDEX}{ALTER}",
-        f'{CONCURRENT_INDEX}op.execute("INSERT INTO visits VALUES (1)")\n{ALTER}\n{ALTER.replace("added", "other")}',
+        f'{CONCURRENT_INDEX}op.execute("INSERT INTO sample_visits VALUES (1)")\n'
+        f"{ALTER}\n{ALTER.replace('added', 'other')}",
         f"with op.get_context().autocommit_block():\n    {ALTER}",
     ],
     ids=["after a block", "between other statements after a block", "in a block"],
@@ -272,7 +275,7 @@ async def test_does_not_repeat_a_concurrent_index_that_is_committed(url: URL, di
 async def test_statements_of_a_revision_with_a_block_are_repeated_one_by_one(
     url: URL, directory: str, body: str
 ) -> None:
-    write_revision(directory, "visits", 'op.execute("CREATE TABLE visits (id integer)")')
+    write_revision(directory, "visits", 'op.execute("CREATE TABLE sample_visits (id integer)")')
     await upgrade(url, directory)
     write_revision(directory, "mixed", body, after="visits")
 
@@ -285,12 +288,12 @@ async def test_statements_of_a_revision_with_a_block_are_repeated_one_by_one(
     assert (outcome.code, await revision_of(url)) == (0, "mixed"), outcome
     assert outcome.err.count("Running upgrade") == 1
     assert "(attempt 2)" in outcome.err
-    assert await query(url, "SELECT count(*) FROM visits") == body.count("INSERT")
+    assert await query(url, "SELECT count(*) FROM sample_visits") == body.count("INSERT")
 
 
 async def test_reports_a_revision_that_stops_halfway(url: URL, directory: str) -> None:
     limits = ["-x", "lock_timeout=100ms", "-x", "lock_wait=300ms"]
-    write_revision(directory, "visits", 'op.execute("CREATE TABLE visits (id integer)")')
+    write_revision(directory, "visits", 'op.execute("CREATE TABLE sample_visits (id integer)")')
     await upgrade(url, directory)
     write_revision(directory, "mixed", f"{CONCURRENT_INDEX}{ALTER}", after="visits")
 
@@ -305,11 +308,11 @@ async def test_reports_a_revision_that_stops_halfway(url: URL, directory: str) -
 
 async def test_a_concurrent_index_may_wait_longer_than_the_lock_timeout(url: URL, directory: str) -> None:
     limits = ["-x", "lock_timeout=100ms", "-x", "lock_wait=30s"]
-    write_revision(directory, "visits", 'op.execute("CREATE TABLE visits (id integer)")')
+    write_revision(directory, "visits", 'op.execute("CREATE TABLE sample_visits (id integer)")')
     await upgrade(url, directory)
     write_revision(directory, "index", CONCURRENT_INDEX + IS_PROTECTED.replace("1234ms", "100ms"), after="visits")
 
-    async with idle_transaction(url, "INSERT INTO visits VALUES (1)"):
+    async with idle_transaction(url, "INSERT INTO sample_visits VALUES (1)"):
         running = asyncio.create_task(upgrade(url, directory, *limits))
         await wait_until(url, "SELECT count(*) > 0 FROM pg_index WHERE NOT indisvalid")
         await asyncio.sleep(1)
@@ -321,11 +324,11 @@ async def test_a_concurrent_index_may_wait_longer_than_the_lock_timeout(url: URL
 
 async def test_a_concurrent_index_that_is_not_finished_in_time_is_named(url: URL, directory: str) -> None:
     limits = ["-x", "lock_timeout=100ms", "-x", "lock_wait=1s"]
-    write_revision(directory, "visits", 'op.execute("CREATE TABLE visits (id integer)")')
+    write_revision(directory, "visits", 'op.execute("CREATE TABLE sample_visits (id integer)")')
     await upgrade(url, directory)
     write_revision(directory, "index", CONCURRENT_INDEX, after="visits")
 
-    async with idle_transaction(url, "INSERT INTO visits VALUES (1)"):
+    async with idle_transaction(url, "INSERT INTO sample_visits VALUES (1)"):
         outcome = await upgrade(url, directory, *limits)
 
     assert (outcome.code, await revision_of(url)) == (1, "visits")
@@ -334,7 +337,7 @@ async def test_a_concurrent_index_that_is_not_finished_in_time_is_named(url: URL
 
 
 async def test_relative_steps_are_not_counted_again_after_the_first_is_committed(url: URL, directory: str) -> None:
-    write_revision(directory, "visits", 'op.execute("CREATE TABLE visits (id integer)")')
+    write_revision(directory, "visits", 'op.execute("CREATE TABLE sample_visits (id integer)")')
     write_revision(directory, "alter", ALTER, after="visits", downgrade=DROP_ADDED)
     write_revision(directory, "index", CONCURRENT_INDEX, after="alter", downgrade=DROP_CONCURRENT_INDEX)
     await upgrade(url, directory)
@@ -348,7 +351,7 @@ async def test_relative_steps_are_not_counted_again_after_the_first_is_committed
 
 @pytest.mark.parametrize("block", ["", CONCURRENT_INDEX], ids=["in a transaction", "after a concurrent index"])
 async def test_another_instance_migrates_when_the_first_one_is_killed(url: URL, directory: str, block: str) -> None:
-    write_revision(directory, "visits", 'op.execute("CREATE TABLE visits (id integer)")')
+    write_revision(directory, "visits", 'op.execute("CREATE TABLE sample_visits (id integer)")')
     write_revision(directory, "index", block or "pass", after="visits")
     write_revision(directory, "slow", f"{ALTER}\ntime.sleep(60)", after="index")
     process = await asyncio.create_subprocess_exec(
@@ -483,13 +486,13 @@ def test_an_upgrade_may_compute_for_long_between_two_statements(
     asyncio.run(execute(url, f"ALTER DATABASE \"{url.database}\" SET idle_in_transaction_session_timeout = '1s'"))
     protected = IS_PROTECTED.replace("1234ms", "2s")
     write_revision(
-        directory, "pauses", f'op.execute("CREATE TABLE visits (id integer)")\ntime.sleep(2)\n{block}{protected}'
+        directory, "pauses", f'op.execute("CREATE TABLE sample_visits (id integer)")\ntime.sleep(2)\n{block}{protected}'
     )
 
     outcome = db(url.update_query_string(options), "upgrade", "-d", directory)
 
     assert outcome.code == 0, outcome
-    assert "visits" in asyncio.run(tables(url))
+    assert "sample_visits" in asyncio.run(tables(url))
 
 
 def test_a_revision_that_is_missing_is_one_line(directory: str) -> None:

@@ -128,15 +128,15 @@ async def test_an_error_that_cannot_pass_is_raised_unchanged(state: str, faulty:
     ],
 )
 async def test_a_duplicate_names_the_columns_of_its_index(index: str, message: object, faulty: Database) -> None:
-    insert = """INSERT INTO cats VALUES ('a)=(b', 'red', 'c')"""
-    await execute_script(faulty, """CREATE TABLE cats (name varchar(9), color text, "Full name" text)""")
+    insert = """INSERT INTO sample_cats VALUES ('a)=(b', 'red', 'c')"""
+    await execute_script(faulty, """CREATE TABLE sample_cats (name varchar(9), color text, "Full name" text)""")
     try:
-        await execute_script(faulty, f"CREATE UNIQUE INDEX ON cats {index};\n{insert}")
+        await execute_script(faulty, f"CREATE UNIQUE INDEX ON sample_cats {index};\n{insert}")
 
         with pytest.raises(ConflictError) as raised:
             await execute_script(faulty, insert)
     finally:
-        await execute_script(faulty, "DROP TABLE cats")
+        await execute_script(faulty, "DROP TABLE sample_cats")
 
     assert raised.value.message == message
 

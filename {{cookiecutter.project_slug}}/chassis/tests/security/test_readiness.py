@@ -85,11 +85,11 @@ async def test_is_ready_while_an_idle_transaction_holds_the_whole_pool(ready_cli
         assert await get_ready(ready_client) == 200
 
 
-@pytest.mark.parametrize("table", ["service_context", "other"])
+@pytest.mark.parametrize("table", ["service_context", "sample_others"])
 async def test_is_ready_while_a_table_is_locked_and_the_pool_waits_for_it(
     table: str, ready_client: Client, own: Database, database: Database
 ) -> None:
-    async with idle_transaction(database, "CREATE TABLE IF NOT EXISTS other ()", f"LOCK TABLE {table}"):
+    async with idle_transaction(database, "CREATE TABLE IF NOT EXISTS sample_others ()", f"LOCK TABLE {table}"):
         waiting = asyncio.create_task(own.read(lambda session: session.execute(text(f"TABLE {table}"))))
         try:
             await asyncio.sleep(0.2)

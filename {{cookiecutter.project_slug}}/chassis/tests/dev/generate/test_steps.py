@@ -1,4 +1,7 @@
-"""Steps in a copy of the project, without a database; the random specifications have one."""
+"""Steps in a copy of the project, without a database; the random specifications have one.
+
+The entities have names that a project hardly has itself.
+"""
 
 import json
 import subprocess
@@ -19,8 +22,18 @@ from chassis.dev.generate.service import Service
 from chassis.dev.generate.staging import StagedProject
 from chassis.persistence.migrations import alembic_config
 
-AUTHOR = {"step": "add_entity", "name": "author", "fields": ["name:string{100}:filter:sort"], "plural": "writers"}
-BOOK = {"step": "add_entity", "name": "book", "fields": ["title:string", "author:references"], "path": "/v1/library"}
+KEEPER = {
+    "step": "add_entity",
+    "name": "okapi_keeper",
+    "fields": ["name:string{100}:filter:sort"],
+    "plural": "okapi_wardens",
+}
+OKAPI = {
+    "step": "add_entity",
+    "name": "okapi",
+    "fields": ["title:string", "okapi_keeper:references"],
+    "path": "/v1/okapi_house",
+}
 # Tries each step, and prints what it refuses.
 TRY = """
 import json, sys
@@ -50,21 +63,23 @@ down_revision = "{head}"
 
 
 def upgrade() -> None:
-    op.create_table("author")
+    op.create_table("okapi_keeper")
 """
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({**AUTHOR, "plural": None}, "src/domain/author.py exists already"),
-    ({**AUTHOR, "name": "authors", "plural": None}, "`authors` is the plural of `author`"),
-    ({**AUTHOR, "name": "novel", "plural": "author"}, "`author` belongs to `author`"),
-    ({**AUTHOR, "name": "novel", "plural": None, "path": "/v1/library"}, "/v1/library is a route already"),
-    ({**AUTHOR, "name": "service_context", "plural": None}, "There is a table `service_context`"),
-    ({**AUTHOR, "name": "page", "plural": None, "fields": ["a:string:filter"]}, "two things with the name PageQuery"),
-    ({**BOOK, "name": "novel", "path": None, "fields": ["a:references{nobody}"]}, "There is no entity `nobody`"),
-    ({**BOOK, "name": "novel", "path": None, "fields": ["a:references{novel}"]}, "type `a:references{novel}?`"),
-    ({"step": "add_fields", "name": "book", "fields": ["title:text?"]}, "`book` has `title` already"),
-    ({"step": "add_fields", "name": "book", "fields": ["pages:integer"]}, "type `pages:integer?`, or a default"),
+    ({**KEEPER, "plural": None}, "src/domain/okapi_keeper.py exists already"),
+    ({**KEEPER, "name": "okapi_keepers", "plural": None}, "`okapi_keepers` is the plural of `okapi_keeper`"),
+    ({**KEEPER, "name": "okapi_food", "plural": "okapi_keeper"}, "`okapi_keeper` belongs to `okapi_keeper`"),
+    ({**KEEPER, "name": "okapi_food", "plural": None, "path": "/v1/okapi_house"}, "/v1/okapi_house is a route already"),
+    ({**KEEPER, "name": "service_context", "plural": None}, "There is a table `service_context`"),
+    ({**OKAPI, "name": "okapi_food", "path": None, "fields": ["a:references{nobody}"]}, "There is no entity `nobody`"),
+    (
+        {**OKAPI, "name": "okapi_food", "path": None, "fields": ["a:references{okapi_food}"]},
+        "type `a:references{okapi_food}?`",
+    ),
+    ({"step": "add_fields", "name": "okapi", "fields": ["title:text?"]}, "`okapi` has `title` already"),
+    ({"step": "add_fields", "name": "okapi", "fields": ["pages:integer"]}, "type `pages:integer?`, or a default"),
     ({"step": "add_fields", "name": "nobody", "fields": ["pages:integer?"]}, "There is no entity `nobody`"),
-    ({"step": "remove_entity", "name": "author"}, "The table `book` refers to `author`"),
+    ({"step": "remove_entity", "name": "okapi_keeper"}, "The table `okapi` refers to `okapi_keeper`"),
 ]
 
 
@@ -72,7 +87,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 def _project() -> Iterator[StagedProject]:
     """A copy with two entities."""
     with StagedProject.create(ROOT) as project:
-        project.run([AUTHOR, BOOK], None)
+        project.run([KEEPER, OKAPI], None)
         yield project
 
 
@@ -102,37 +117,38 @@ def test_refuses_with_advice_and_writes_nothing(project: StagedProject) -> None:
 
 
 def test_adds_a_field_to_an_entity_that_was_changed_by_hand(project: StagedProject) -> None:
-    entity = Path("src/domain/author.py")
+    entity = Path("src/domain/okapi_keeper.py")
     text = read(project, str(entity))
     (project.folder / entity).write_text(f"{text}{OWN}", encoding="utf-8")
-    controller = Path("src/api/controllers/author.py")
+    controller = Path("src/api/controllers/okapi_keeper.py")
     (project.folder / controller).write_text(f"{read(project, str(controller))}\nOURS = 1\n", encoding="utf-8")
-    (project.folder / "tests/api/test_author.py").write_text("OURS = 1\n", encoding="utf-8")
+    (project.folder / "tests/api/test_okapi_keeper.py").write_text("OURS = 1\n", encoding="utf-8")
 
     project.run(
-        [{"step": "add_fields", "name": "author", "fields": ["born:date?:filter", "rank:integer:default=0"]}], None
+        [{"step": "add_fields", "name": "okapi_keeper", "fields": ["born:date?:filter", "rank:integer:default=0"]}],
+        None,
     )
 
     changed = read(project, str(entity))
     assert f"    born: date | None\n    rank: int\n{OWN}" in changed
     assert 'rank: Mapped[int] = mapped_column(server_default="0")' in read(
-        project, "src/infrastructure/models/author.py"
+        project, "src/infrastructure/models/okapi_keeper.py"
     )
     assert is_formatted(project.folder, controller, read(project, str(controller)))
-    assert read(project, "tests/api/test_author.py") == "OURS = 1\n"
-    assert [note for note in project.notes if "tests/api/test_author.py has no `FIRST`" in note] == project.notes
+    assert read(project, "tests/api/test_okapi_keeper.py") == "OURS = 1\n"
+    assert [note for note in project.notes if "tests/api/test_okapi_keeper.py has no `FIRST`" in note] == project.notes
 
 
 def test_removes_what_it_has_written_and_keeps_migrations_with_force(project: StagedProject) -> None:
-    entity = project.folder / "src/domain/author.py"
+    entity = project.folder / "src/domain/okapi_keeper.py"
     entity.write_text(f"{entity.read_text(encoding='utf-8')}{OWN}", encoding="utf-8")
-    migration = Path("migrations/versions/9999_author.py")
+    migration = Path("migrations/versions/9999_okapi_keeper.py")
     (project.folder / migration).write_text(MIGRATION.format(head=find_head()), encoding="utf-8")
 
-    project.run([{"step": "remove_entity", "name": "book"}], None)
-    with pytest.raises(GeneratorError, match=r"src/domain/author\.py.*: written or changed by hand"):
-        project.run([{"step": "remove_entity", "name": "author"}], None)
-    project.run([{"step": "remove_entity", "name": "author", "force": True}], None)
+    project.run([{"step": "remove_entity", "name": "okapi"}], None)
+    with pytest.raises(GeneratorError, match=r"src/domain/okapi_keeper\.py.*: written or changed by hand"):
+        project.run([{"step": "remove_entity", "name": "okapi_keeper"}], None)
+    project.run([{"step": "remove_entity", "name": "okapi_keeper", "force": True}], None)
 
     assert [(change.verb, change.path) for change in project.changes()] == [("write", migration)]
 
@@ -152,6 +168,6 @@ def test_writes_no_migration_without_an_operation(monkeypatch: pytest.MonkeyPatc
 
     migrations = Complete()
 
-    steps.write_migration(Service(), migrations, message="remove author")
+    steps.write_migration(Service(), migrations, message="remove okapi_keeper")
 
     assert migrations.messages == []
