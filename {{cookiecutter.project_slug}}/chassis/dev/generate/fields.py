@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from chassis.dev.generate.names import MAX_FIELD_LENGTH, snake_case
 from chassis.dev.generate.refusal import GeneratorError
@@ -102,7 +103,7 @@ def parse_field(text: str) -> Field:
         arguments=arguments,
         nullable=bool(found["nullable"]),
         unique="unique" in flags,
-        index="index" in flags,
+        index="index" in flags or (type_name == "references" and "unique" not in flags),  # PostgreSQL makes none
         filter="filter" in flags,
         sort="sort" in flags,
         default=default,
@@ -118,8 +119,15 @@ def _unknown_type(text: str, typed: str, first: str) -> str:
             f"`{text}` has no braces, which your shell may have expanded: "
             f"type the field in quotation marks, as in '{typed}:{found[1]}{example}'."
         )
+    if "(" in first:
+        advice = f"{typed}:{first}".replace("(", "{").replace(")", "}")
+        return f"`{text}` has parentheses instead of braces: type '{advice}'."
     known = ", ".join(TYPES)
-    return f"`{text}` is not a field: type name:type, as in `{typed or 'title'}:string`; the types are {known}."
+    name = re.split("[{?]", first)[0]
+    if not name or name in TYPES:
+        return f"`{text}` is not a field: type name:type, as in `{typed or 'title'}:string`; the types are {known}."
+    advice = "".join(f"type `{each}`; " for each in get_close_matches(name, TYPES, n=1))
+    return f"`{name}` is not a type: {advice}the types are {known}."
 
 
 def _check_name(name: str) -> None:

@@ -28,10 +28,21 @@ def test_names_a_reference_after_its_column(text: str, name: str, target: str) -
 
 
 @pytest.mark.parametrize(
+    ("text", "index"),
+    [("author:references", True), ("author:references:index", True), ("author:references:unique", False)],
+)
+def test_a_reference_has_an_index(text: str, index: bool) -> None:
+    assert parse_field(text).index is index
+
+
+@pytest.mark.parametrize(
     ("text", "advice"),
     [
         ("title", "type name:type"),
-        ("title:varchar", "the types are string, text"),
+        ("title:varchar", "`varchar` is not a type: the types are string, text"),
+        ("title:string{20", "`title:string{20` is not a field"),
+        ("title:strng{20}", "`strng` is not a type: type `string`"),
+        ("title:string(20)?", "instead of braces: type 'title:string{20}\\?'"),
         ("state:enumdraft", "in quotation marks, as in 'state:enum{draft,printed}'"),
         ("price:decimal10", "in quotation marks"),
         ("price:decimal", "type `decimal{10,2}`"),
