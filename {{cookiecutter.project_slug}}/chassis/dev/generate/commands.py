@@ -12,6 +12,7 @@ from chassis.dev.generate.changes import Change, apply, check_committed
 from chassis.dev.generate.database import check_not_applied, empty_database
 from chassis.dev.generate.fields import parse_fields
 from chassis.dev.generate.names import MAX_ENTITY_LENGTH, snake_case
+from chassis.dev.generate.revisions import advice, check_not_applied
 from chassis.dev.generate.signals import exit_on_signals
 from chassis.dev.generate.specification import specify
 from chassis.dev.generate.staging import StagedProject
@@ -27,7 +28,7 @@ FIELD_HELP = """
     \b
     A field is name:type, with ? after the type if it may be null, and modifiers:
       title:string{200}:unique   pages:integer?   'price:decimal{10,2}:filter:sort'
-      'state:enum{draft,printed}:default=draft'   author:references:index
+      'state:enum{draft,printed}:default=draft'   author:references:filter
     Types: string{n} text integer biginteger float decimal{p,s} boolean date
       datetime uuid json enum{a,b} references{entity}
     Modifiers: unique index filter sort default=…
@@ -124,6 +125,7 @@ def _execute(
     if dry_run:
         click.echo("".join(change.diff() for change in changes), nl=False)
         return
+    check_not_applied(changes)
     apply(ROOT, changes)
     _report(changes, has_migration=not no_migration)
 
@@ -144,4 +146,5 @@ def _report(changes: Sequence[Change], *, has_migration: bool) -> None:
             for number, line in change.added_lines():
                 if line:
                     click.echo(f"{number:>10}  {line}")
-    click.echo(f"Next: {'quart db upgrade' if has_migration else 'quart db migrate'} && make check")
+    for line in advice(changes, has_migration=has_migration):
+        click.echo(line)
