@@ -97,6 +97,7 @@ Your service is in {folder}. Next:
     cd {shlex.quote(folder)}
     make run     # on http://127.0.0.1:7000{path}, with a PostgreSQL of its own
     make test
+    .venv/bin/quart generate entity book title:string
 """
 
 

@@ -178,6 +178,7 @@ def test_prints_the_folder_of_the_project_and_the_next_commands(
     assert f"cd {shlex.quote(str(Path(folder.format(project=project))))}\n" in printed
     assert "make run" in printed
     assert "make test" in printed
+    assert ".venv/bin/quart generate entity" in printed
 
 
 @pytest.mark.parametrize("hook", ["pre_gen_project.py", "post_gen_project.py"])
