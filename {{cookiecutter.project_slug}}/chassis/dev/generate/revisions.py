@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import String, column, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.config import ROOT
@@ -17,6 +16,7 @@ from chassis.dev.generate.refusal import GeneratorError
 from chassis.dev.postgres import PostgresServer, configured_uri
 from chassis.dev.postgres_wheel import PostgresError
 from chassis.persistence.engine import create_migration_engine
+from chassis.persistence.migrations import VERSION_TABLE
 from chassis.persistence.url import parse_url
 
 VERSIONS = Path("migrations/versions")
@@ -30,7 +30,7 @@ def advice(changes: Sequence[Change], *, has_migration: bool) -> list[str]:
     removed = _removed_revisions(changes)
     if removed:
         command = f"quart db downgrade {_base_of(removed)}"
-        return [f"A database that has the removed migration needs its file again: restore it and run {command}.", CHECK]
+        return [f"If another database has the removed migration, restore its file and run {command} there.", CHECK]
     if any(change.verb == "write" for change in changes if change.path.parent == VERSIONS):
         return [f"Next: {START}"]
     return [CHECK if has_migration else f"Next: quart db migrate, {START}"]
@@ -63,7 +63,7 @@ def _base_of(removed: dict[str, str | None]) -> str:
 
 
 def _applied_revisions() -> set[str]:
-    """Return the revision of the configured database, else of the project's own; nothing if it cannot be reached."""
+    """Return those of the configured database, else of the project's own; none if it cannot be reached."""
     server = PostgresServer(ROOT / ".postgres")
     uri = configured_uri()
     try:
@@ -77,8 +77,6 @@ def _applied_revisions() -> set[str]:
 
 
 async def _read_revisions(uri: str) -> set[str]:
-    def read(connection: Connection) -> set[str]:
-        return set(MigrationContext.configure(connection).get_current_heads())
-
+    query = select(column("version_num", String)).select_from(VERSION_TABLE)
     async with create_migration_engine(parse_url(uri)).connect() as connection:
-        return await connection.run_sync(read)
+        return set(await connection.scalars(query))

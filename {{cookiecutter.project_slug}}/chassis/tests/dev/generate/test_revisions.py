@@ -46,7 +46,7 @@ def test_says_what_to_do_next() -> None:
     written = [Change(change.path, None, change.before) for change in REMOVED]
 
     hint, last = advice(REMOVED, has_migration=True)
-    assert "restore it and run quart db downgrade before" in hint
+    assert "restore its file and run quart db downgrade before" in hint
     assert last == "Next: make check"
     assert advice(written, has_migration=True)[0].startswith("Next: make run or make dev")
     assert advice([], has_migration=False)[0].startswith("Next: quart db migrate, make run or")
