@@ -12,7 +12,7 @@ from chassis.dev.generate.changes import Change, apply, check_committed
 from chassis.dev.generate.database import check_not_applied, empty_database
 from chassis.dev.generate.fields import parse_fields
 from chassis.dev.generate.names import MAX_ENTITY_LENGTH, snake_case
-from chassis.dev.generate.revisions import advice, check_not_applied
+from chassis.dev.generate.revisions import advice
 from chassis.dev.generate.signals import exit_on_signals
 from chassis.dev.generate.specification import specify
 from chassis.dev.generate.staging import StagedProject
@@ -125,7 +125,6 @@ def _execute(
     if dry_run:
         click.echo("".join(change.diff() for change in changes), nl=False)
         return
-    check_not_applied(changes)
     apply(ROOT, changes)
     _report(changes, has_migration=not no_migration)
 

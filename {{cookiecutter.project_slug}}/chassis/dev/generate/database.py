@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.dev.generate.changes import Change
 from chassis.dev.generate.refusal import GeneratorError
-from chassis.dev.postgres import configured_uri, temporary_server
+from chassis.dev.postgres import PostgresServer, configured_uri, temporary_server
 from chassis.dev.postgres_wheel import PostgresError
 from chassis.dev.testing.migrations import new_database
 from chassis.domain.exceptions import DomainError
@@ -52,18 +52,31 @@ def _new_database(reason: PostgresError) -> Iterator[str]:
 
 
 def check_not_applied(root: Path, changes: Iterable[Change]) -> None:
-    """Raise GeneratorError if the database that is configured has a migration that would be removed."""
+    """Raise GeneratorError if the development database has a migration that would be removed."""
     removed = {root / change.path for change in changes if change.after is None}
     scripts = ScriptDirectory.from_config(alembic_config(root / "migrations")).walk_revisions()
     revisions = [script for script in scripts if Path(script.path) in removed]
-    uri = configured_uri() if revisions else None
-    applied = asyncio.run(_read_applied(uri)) if uri else set()
+    applied = _read_development_database(root) if revisions else set()
     if any(script.revision in applied for script in revisions):
         before = revisions[-1].down_revision or "base"
         raise GeneratorError(
             f"Your database has the migration: type `quart db downgrade {before}` first, "
             "or add --force, which writes a migration that drops the table."
         )
+
+
+def _read_development_database(root: Path) -> set[str]:
+    """Return the newest migrations of the database that is configured, else of the one that `make run` starts."""
+    server = PostgresServer(root / ".postgres")
+    if uri := configured_uri():
+        return asyncio.run(_read_applied(uri))
+    if not server.data.exists():
+        return set()
+    try:
+        with server.started():
+            return asyncio.run(_read_applied(server.uri))
+    except PostgresError:
+        return set()
 
 
 async def _read_applied(uri: str) -> set[str]:

@@ -8,6 +8,7 @@ from chassis.config import ROOT
 from chassis.dev.generate import database
 from chassis.dev.generate.changes import Change
 from chassis.dev.generate.refusal import GeneratorError
+from chassis.dev.postgres import PostgresServer
 from chassis.persistence.migrations import alembic_config
 
 NOWHERE = "postgresql://127.0.0.1:1/nowhere"
@@ -31,8 +32,11 @@ def test_removes_no_migration_that_the_database_has(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("uri", [None, NOWHERE])
-def test_removes_a_migration_without_a_database_that_answers(monkeypatch: pytest.MonkeyPatch, uri: str | None) -> None:
+def test_removes_a_migration_without_a_database_that_answers(
+    monkeypatch: pytest.MonkeyPatch, uri: str | None, tmp_path: Path
+) -> None:
     changes, _ = remove_newest_migration()
+    monkeypatch.setattr(database, "PostgresServer", lambda _directory: PostgresServer(tmp_path))  # without data
     monkeypatch.setattr(database, "configured_uri", lambda: uri)
 
     database.check_not_applied(ROOT, changes)
