@@ -8,6 +8,7 @@ from pathlib import Path
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import SQLAlchemyError
 
+from chassis.cli.command import describe
 from chassis.dev.generate.changes import Change
 from chassis.dev.generate.refusal import GeneratorError
 from chassis.dev.postgres import PostgresServer, configured_uri, temporary_server
@@ -42,9 +43,15 @@ def _new_database(reason: PostgresError) -> Iterator[str]:
         raise GeneratorError(
             f"{str(reason).rstrip('.')}: set SQLALCHEMY_DATABASE_URI, or add --no-migration."
         ) from reason
-    database = new_database(parse_url(configured))
     with asyncio.Runner() as runner:
-        url = runner.run(database.__aenter__())
+        try:
+            database = new_database(parse_url(configured))
+            url = runner.run(database.__aenter__())
+        except Exception as error:  # noqa: BLE001 - whatever it is, the sentence has it
+            raise GeneratorError(
+                f"Your server has no empty database for the migration ({describe(error)}): "
+                "let its user create databases, or add --no-migration."
+            ) from None
         try:
             yield url.render_as_string(hide_password=False)
         finally:

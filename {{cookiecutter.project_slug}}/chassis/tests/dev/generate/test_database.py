@@ -1,4 +1,5 @@
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from alembic.script import ScriptDirectory
@@ -9,6 +10,7 @@ from chassis.dev.generate import database
 from chassis.dev.generate.changes import Change
 from chassis.dev.generate.refusal import GeneratorError
 from chassis.dev.postgres import PostgresServer
+from chassis.dev.postgres_wheel import PostgresError
 from chassis.persistence.migrations import alembic_config
 
 NOWHERE = "postgresql://127.0.0.1:1/nowhere"
@@ -40,3 +42,14 @@ def test_removes_a_migration_without_a_database_that_answers(
     monkeypatch.setattr(database, "configured_uri", lambda: uri)
 
     database.check_not_applied(ROOT, changes)
+
+
+@pytest.mark.parametrize("uri", [None, NOWHERE, "mysql://nowhere"])
+def test_without_the_wheel_and_a_server_it_advises_to_write_no_migration(
+    monkeypatch: pytest.MonkeyPatch, uri: str | None
+) -> None:
+    monkeypatch.setattr(database, "temporary_server", Mock(side_effect=PostgresError("The wheel is missing.")))
+    monkeypatch.setattr(database, "configured_uri", lambda: uri)
+
+    with pytest.raises(GeneratorError, match=r"or add --no-migration\.$"), database.empty_database():
+        pass
