@@ -1,4 +1,4 @@
-"""What to do after a command, which depends on the revisions that it has written or removed."""
+"""The commands to type next, which depend on the revisions that a command has written or removed."""
 
 from collections.abc import Sequence
 from pathlib import Path
