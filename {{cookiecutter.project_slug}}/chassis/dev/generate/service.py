@@ -18,6 +18,7 @@ from chassis.dev.generate.names import pascal_case, plural_of
 from chassis.dev.generate.refusal import GeneratorError
 from chassis.dev.generate.rendering import files_of
 from chassis.dev.generate.specification import Specification
+from chassis.persistence.migrations import VERSION_TABLE
 from chassis.persistence.model import ModelExtension
 
 
@@ -95,7 +96,7 @@ class Service:
             if (self.root / path).exists():
                 raise GeneratorError(f"{path} exists already: choose another name, or remove that file.")
         self._check_singular_and_plural(entity)
-        if entity.name in ModelExtension.metadata.tables:
+        if entity.name in {*ModelExtension.metadata.tables, VERSION_TABLE.name}:
             raise GeneratorError(f"There is a table `{entity.name}` already: choose another name.")
         taken = {*self.app.container.providers, *vars(type(self.app.container))}
         for provider in provider_names(entity.name):

@@ -1,5 +1,6 @@
 """An entity as it is asked for; its properties are what the templates write."""
 
+import builtins
 import re
 from dataclasses import dataclass, replace
 
@@ -60,7 +61,7 @@ class Specification:
     @property
     def variable(self) -> str:
         """The name of one of them in tests."""
-        return f"{self.name}_data" if self.name in _VARIABLES else self.name
+        return f"{self.name}_data" if self.name in _VARIABLES or hasattr(builtins, self.name) else self.name
 
     @property
     def sample(self) -> list[FieldCode]:
@@ -146,7 +147,7 @@ _VARIABLES = {
     "parameter",
     "response",
 }
-_VARIABLES |= {"first", "in_order", "second", "value", "values", "without", "pytest", "tests"}
+_VARIABLES |= {"first", "get_items", "in_order", "second", "value", "values", "without", "pytest", "tests"}
 _CLASS_SUFFIXES = ("", "Model", "Repository", "Schema", "CreateSchema", "UpdateSchema", "Query")
 _SCHEMA_NAMES = {
     *(kind.schema for kind in TYPES.values()),

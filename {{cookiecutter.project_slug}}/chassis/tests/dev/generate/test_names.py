@@ -1,7 +1,9 @@
 import pytest
 
+from chassis.dev.generate.fields import parse_field
 from chassis.dev.generate.names import entity_name, pascal_case, plural_of
 from chassis.dev.generate.refusal import GeneratorError
+from chassis.dev.generate.specification import specify
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,11 @@ def test_refuses_a_name_with_advice(text: str, advice: str) -> None:
 )
 def test_forms_the_plural(name: str, plural: str) -> None:
     assert plural_of(name) == plural
+
+
+@pytest.mark.parametrize(("name", "variable"), [("book", "book"), ("list", "list_data"), ("client", "client_data")])
+def test_a_variable_of_tests_hides_nothing(name: str, variable: str) -> None:
+    assert specify(name, [parse_field("a:string")]).variable == variable
 
 
 def test_writes_classes_in_pascal_case() -> None:

@@ -71,6 +71,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({**KEEPER, "name": "okapi_food", "plural": "okapi_keeper"}, "`okapi_keeper` belongs to `okapi_keeper`"),
     ({**KEEPER, "name": "okapi_food", "plural": None, "path": "/v1/okapi_house"}, "/v1/okapi_house is a route already"),
     ({**KEEPER, "name": "service_context", "plural": None}, "There is a table `service_context`"),
+    ({**KEEPER, "name": "alembic_version", "plural": None}, "There is a table `alembic_version`"),
     ({**OKAPI, "name": "okapi_food", "path": None, "fields": ["a:references{nobody}"]}, "There is no entity `nobody`"),
     (
         {**OKAPI, "name": "okapi_food", "path": None, "fields": ["a:references{okapi_food}"]},
