@@ -1,7 +1,7 @@
 """A JSON body is checked before a view sees it."""
 
 import pytest
-from quart import Quart
+from quart import Blueprint, Quart, Request
 from quart.typing import TestClientProtocol as Client
 
 from chassis.app import ChassisApp
@@ -52,3 +52,19 @@ async def test_returns_none_for_invalid_json_if_errors_are_silent(body: bytes) -
 
     async with app.test_request_context("/", method="POST", data=body, headers=JSON) as context:
         assert await context.request.get_json(silent=True) is None
+
+
+@pytest.mark.parametrize(("path", "names"), [("/", []), ("/inner", ["outer.inner", "outer"]), ("/nowhere", [])])
+async def test_names_blueprints_as_quart_does(path: str, names: list[str]) -> None:
+    app = Quart(__name__)
+    app.request_class = JSONRequest
+    outer, inner = Blueprint("outer", __name__), Blueprint("inner", __name__)
+    inner.add_url_rule("/inner", "view", view_func=dict)
+    outer.register_blueprint(inner)
+    app.register_blueprint(outer)
+    app.add_url_rule("/", "view", view_func=dict)
+
+    async with app.test_request_context(path) as context:
+        request = context.request
+
+    assert Request.blueprints.fget(request) == request.blueprints == names  # type: ignore[attr-defined]
