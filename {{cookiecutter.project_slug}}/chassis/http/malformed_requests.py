@@ -9,6 +9,7 @@ from chassis.http.hosts import is_host
 from chassis.http.problems import PROBLEM_TYPE, problem_body
 
 MAX_PARAMETERS = 1000
+_FRAMING = {b"content-length", b"transfer-encoding"}
 
 
 class MalformedRequestMiddleware:
@@ -45,11 +46,16 @@ def _find_mistake(scope: Scope) -> str | None:
         return "The request has no path"
     if scope.get("query_string", b"").count(b"&") >= MAX_PARAMETERS:  # parsing more of them takes too long
         return f"The query string has more than {MAX_PARAMETERS} parameters"
-    names = [name.lower() for name, _ in scope["headers"]]
-    hosts = [value for name, (_, value) in zip(names, scope["headers"], strict=True) if name == b"host"]
+    hosts, framing = [], set()
+    for name, value in scope["headers"]:
+        lower = name.lower()
+        if lower == b"host":
+            hosts.append(value)
+        elif lower in _FRAMING:
+            framing.add(lower)
     if not _has_one_host(hosts, scope.get("http_version", "1.1")):
         return "The header Host must be there once, and be a host name or an IP address"
-    if b"content-length" in names and b"transfer-encoding" in names:  # a way to smuggle requests
+    if len(framing) > 1:  # a way to smuggle requests
         return "Content-Length and Transfer-Encoding exclude each other"
     return None
 

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable
-from secrets import token_hex
+from os import urandom
 
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
@@ -30,7 +30,7 @@ class RequestLogMiddleware:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        request_id = _caller_id(scope) or token_hex(16)
+        request_id = _caller_id(scope) or urandom(16).hex()
         started = time.perf_counter()
         response, send = share_response(scope, send)
         response.headers.append((b"x-request-id", request_id.encode()))
