@@ -103,6 +103,8 @@ def record(session: Session) -> None:
 
 
 def main() -> None:
+    for variable in ("MAKEFLAGS", "MAKELEVEL"):  # of `make picture`; with them, make in the session prints its folder
+        os.environ.pop(variable, None)
     with tempfile.TemporaryDirectory() as folder:
         session = Session(Path(folder), free_port())
         record(session)

@@ -15,6 +15,7 @@ from chassis.app import ChassisApp
 from chassis.http.asgi import Message
 from chassis.maintenance.service_context import ServiceContext
 
+REQUESTS = 300
 SCOPE: dict[str, Any] = {
     "type": "http",
     "asgi": {},
@@ -105,8 +106,7 @@ async def test_a_request_takes_the_tasks_of_quart_and_no_others(server: Server) 
     with count_tasks() as tasks:
         await server.get("/health/live")
 
-    # One receives, one handles the request; before Python 3.12, `asyncio.wait_for` needs another one to send.
-    assert len(tasks) <= (2 if sys.version_info >= (3, 12) else 3)
+    assert len(tasks) <= 2  # one receives, one handles the request
 
 
 async def test_a_response_is_not_converted_again(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,10 +123,11 @@ async def test_requests_leave_no_memory_allocated(server: Server) -> None:
     async def count_new_blocks() -> int:
         gc.collect()
         before = sys.getallocatedblocks()
-        for _ in range(50):
+        for _ in range(REQUESTS):
             await server.get("/health/live")
             server.messages.clear()
         gc.collect()
         return sys.getallocatedblocks() - before
 
-    assert min([await count_new_blocks() for _ in range(4)]) < 50  # a leak would keep one for each request
+    # A leak would keep one for each request; caches that fill up keep less and less.
+    assert min([await count_new_blocks() for _ in range(4)]) < REQUESTS / 2
