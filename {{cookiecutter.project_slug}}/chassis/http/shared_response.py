@@ -26,7 +26,7 @@ class SharedResponse:
     async def send(self, message: Message) -> None:
         kind = message["type"]
         if kind == "http.response.body":
-            if self._has_ended:
+            if self._has_ended and not message.get("body"):
                 return
             if b"%d" % len(message.get("body", b"")) == self._length:
                 self._has_ended = True
