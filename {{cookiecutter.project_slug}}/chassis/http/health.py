@@ -46,7 +46,7 @@ async def ready(
     readiness: Annotated[Readiness, Provide["readiness"]],
     maintenance_window: Annotated[MaintenanceWindow, Provide["maintenance_state"]],
 ) -> ResponseReturnValue:
-    """The database is reachable and migrated; an instance is ready during maintenance, too, until it has to stop."""
+    """The database is reachable and migrated; an instance is ready during maintenance, too."""
     if instance.stopping:
         msg = "The service is about to stop."
         raise UnavailableError(msg)
