@@ -23,15 +23,18 @@ Call = Callable[[], Awaitable[object]]
 def request(application: Any, path: str, status: int = 200) -> Call:  # noqa: ANN401
     """Return a function that makes the request, and fails if it is answered with another status."""
 
-    async def send(message: dict[str, Any]) -> None:
-        if message.get("status", status) != status:
-            raise RuntimeError(f"{path}: {message['status']}")
-
     async def call() -> None:
         messages = [{"type": "http.request", "body": b"", "more_body": False}]
+        answered = asyncio.get_running_loop().create_future()
 
         async def receive() -> dict[str, Any]:
-            return messages.pop() if messages else await asyncio.Future()
+            return messages.pop() if messages else await answered
+
+        async def send(message: dict[str, Any]) -> None:
+            if message.get("status", status) != status:
+                raise RuntimeError(f"{path}: {message['status']}")
+            if message["type"] == "http.response.body" and not message.get("more_body") and not answered.done():
+                answered.set_result({"type": "http.disconnect"})  # Quart 0.23 waits for it
 
         scope = {
             "type": "http",
