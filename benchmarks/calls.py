@@ -16,6 +16,19 @@ HEADERS = [
     (b"cookie", b"session=0123456789abcdef0123456789abcdef"),
     (b"x-request-id", b"0123456789abcdef0123456789abcdef"),
 ]
+SCOPE = {
+    "type": "http",
+    "asgi": {"version": "3.0", "spec_version": "2.3"},
+    "http_version": "1.1",
+    "method": "GET",
+    "scheme": "http",
+    "query_string": b"",
+    "root_path": "",
+    "headers": HEADERS,
+    "client": ("127.0.0.1", 50000),
+    "server": ("127.0.0.1", 7000),
+    "extensions": {},
+}
 
 Call = Callable[[], Awaitable[object]]
 
@@ -36,22 +49,7 @@ def request(application: Any, path: str, status: int = 200) -> Call:  # noqa: AN
             if message["type"] == "http.response.body" and not message.get("more_body") and not answered.done():
                 answered.set_result({"type": "http.disconnect"})  # Quart 0.23 waits for it
 
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
-            "method": "GET",
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": b"",
-            "root_path": "",
-            "headers": HEADERS,
-            "client": ("127.0.0.1", 50000),
-            "server": ("127.0.0.1", 7000),
-            "extensions": {},
-        }
-        await application(scope, receive, send)
+        await application({**SCOPE, "path": path, "raw_path": path.encode()}, receive, send)
 
     return call
 
