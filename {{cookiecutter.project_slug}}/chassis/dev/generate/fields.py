@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from chassis.dev.generate.field_names import check_field_name
 from chassis.dev.generate.names import MAX_FIELD_LENGTH, snake_case
 from chassis.dev.generate.refusal import GeneratorError
 from chassis.dev.generate.types import (
@@ -15,13 +16,8 @@ from chassis.dev.generate.types import (
     check_arguments,
     member_name,
 )
-from chassis.http.schemas import BodySchema, PageQuery
-from chassis.persistence.model import ModelExtension
 
 MODIFIERS = ("unique", "index", "filter", "sort")
-RESERVED = {"id", "created_at", "updated_at"}
-USED_NAMES = {"bool", "date", "datetime", "float", "func", "int", "mapped_column", "sort_by", "str", "unset"}
-SYSTEM_COLUMNS = {"cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"}  # of each table in PostgreSQL
 _TYPE = re.compile(r"(?P<type>[a-z]+)(\{(?P<arguments>[^{}]*)\})?(?P<nullable>\?)?")
 
 
@@ -93,7 +89,7 @@ def parse_field(text: str) -> Field:
     if type_name == "references":
         target = arguments[0] if arguments else name.removesuffix("_id")
         name, arguments = f"{name.removesuffix('_id')}_id", (target,)
-    _check_name(name)
+    check_field_name(name)
     if type_name == "enum":
         _check_members(name, arguments)
     flags, default = _read_modifiers(name, modifiers)
@@ -128,25 +124,6 @@ def _unknown_type(text: str, typed: str, first: str) -> str:
         return f"`{text}` is not a field: type name:type, as in `{typed or 'title'}:string`; the types are {known}."
     advice = "".join(f"type `{each}`; " for each in get_close_matches(name, TYPES, n=1))
     return f"`{name}` is not a type: {advice}the types are {known}."
-
-
-def _check_name(name: str) -> None:
-    if name == "l":
-        raise GeneratorError("A field `l` looks like a 1, and ruff refuses it: choose a longer name.")
-    if name in RESERVED:
-        raise GeneratorError(f"`{name}` is not for clients to write: add it to the entity and the model by hand.")
-    if name in USED_NAMES:
-        raise GeneratorError(
-            f"A field `{name}` would hide what its class calls `{name}`: "
-            f"choose another name, for instance `{name}_value`."
-        )
-    classes = (BodySchema, PageQuery, ModelExtension)
-    reserved = {*PageQuery.model_fields, "sort", "cursor", "metadata", *SYSTEM_COLUMNS}
-    if name in reserved or any(hasattr(each, name) for each in classes):
-        raise GeneratorError(
-            f"`{name}` has a meaning in tables, models, schemas or queries: "
-            f"choose another name, for instance `{name}_value`."
-        )
 
 
 def _check_members(name: str, values: Arguments) -> None:
