@@ -23,6 +23,7 @@ from chassis.dependency_container import ChassisContainer
 from chassis.discovery import import_modules_below
 from chassis.http.asgi import ASGIApplication, Middleware
 from chassis.http.body_sources import check_body_sources
+from chassis.http.connection import HTTPConnection
 from chassis.http.injection import check_injections
 from chassis.http.matching import StrictRequestContext, StrictWebsocketContext
 from chassis.http.openapi import register_openapi
@@ -47,6 +48,7 @@ class ChassisApp(Quart):
     """Quart with a container, a drain and background tasks that outlive the transaction of their request."""
 
     request_class = JSONRequest
+    asgi_http_class = HTTPConnection
     websocket_class = TrackedWebsocket
     asgi_websocket_class = BoundedWebsocketConnection
     container: ChassisContainer

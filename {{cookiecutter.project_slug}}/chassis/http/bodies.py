@@ -49,6 +49,11 @@ class BoundedBody(Body):
             if self._accepts(data):
                 await super().put(data)
 
+        async def add(self, data: bytes, *, is_last: bool) -> None:
+            await self.put(data)
+            if is_last:
+                self.set_complete()
+
         def clear(self) -> None:
             while not self._queue.empty():
                 self._queue.get_nowait()
@@ -59,6 +64,11 @@ class BoundedBody(Body):
         def append(self, data: bytes) -> None:
             if self._accepts(data):
                 super().append(data)
+
+        async def add(self, data: bytes, *, is_last: bool) -> None:
+            self.append(data)
+            if is_last:
+                self.set_complete()
 
     def _accepts(self, data: bytes) -> bool:
         """Count the bytes, and return whether there is something to keep."""

@@ -17,20 +17,21 @@ class SharedResponse:
 
     def __init__(self, send: Send) -> None:
         self.status: int | None = None
+        self.has_ended = False  # true before the last message is sent
         self.headers: Headers = []
         self.defaults: Headers = []  # with lower-case names; a response may set them itself, a handshake has none
         self._length: bytes | None = None
-        self._has_ended = False
         self._send = send
 
     async def send(self, message: Message) -> None:
         kind = message["type"]
         if kind == "http.response.body":
-            if self._has_ended and not message.get("body"):
+            if self.has_ended and not message.get("body"):
                 return
             if b"%d" % len(message.get("body", b"")) == self._length:
-                self._has_ended = True
                 message = {**message, "more_body": False}
+            if not message.get("more_body"):
+                self.has_ended = True
         elif kind in BEGINS_RESPONSE:
             self.status = message["status"]
             message = {**message, "headers": self._complete(message.get("headers") or ())}

@@ -31,7 +31,7 @@ class TrackedRequest(Work):
     _sent = 0
     _observed = -1
     _observed_at = 0.0
-    _is_cut = False
+    has_been_cut = False
 
     def __init__(self, scope: Scope, send: Send) -> None:  # every request pays for it, so there are few attributes
         self._started = time.monotonic()
@@ -65,7 +65,7 @@ class TrackedRequest(Work):
         for task in self._senders:
             if task is not None:
                 task.cancel()
-        was_cut, self._is_cut = self._is_cut, True
+        was_cut, self.has_been_cut = self.has_been_cut, True
         return not was_cut
 
 

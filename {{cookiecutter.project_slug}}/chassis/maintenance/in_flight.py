@@ -57,6 +57,9 @@ class InFlight:
                 await self._serve_socket(app, scope, receive, request.send)
             else:
                 await app(scope, receive, request.send)
+        except asyncio.CancelledError:
+            if not request.has_been_cut:
+                raise
         finally:
             del self._requests[request]
 

@@ -1,0 +1,117 @@
+"""A request is handled in the task of the server, because each task costs as much as several layers.
+
+Quart starts two for a request: one handles it, and one waits until its client leaves. Here the second one is started
+for a request with a body, which it receives, and for one that takes longer than `PATIENCE_SECONDS`.
+"""
+
+import asyncio
+from types import TracebackType
+from typing import Any
+
+from quart import Quart
+from quart.asgi import ASGIHTTPConnection
+from werkzeug.datastructures import Headers
+
+from chassis.http.asgi import Receive, Scope, announces_body
+from chassis.http.bodies import BoundedBody
+from chassis.http.shared_response import SharedResponse, share_response
+
+PATIENCE_SECONDS = 0.05  # after which it matters that the client may have left
+METHODS_WITHOUT_BODY = {"GET", "HEAD", "DELETE"}  # if they have one nevertheless, it is announced, or is received later
+
+
+class HTTPConnection(ASGIHTTPConnection):
+    """Handles one request, and cancels its view when the client leaves."""
+
+    async def __call__(self, receive: Any, send: Any) -> None:  # noqa: ANN401 - Quart's signature
+        scope: Any = self.scope
+        response, send = share_response(scope, send)
+        request = create_request(self.app, scope)
+        client = Client(request.body, receive, response)
+        if scope["method"] not in METHODS_WITHOUT_BODY or announces_body(scope):
+            client.listen()
+        async with client:
+            await self.handle_request(request, send)
+
+
+class Client:
+    """Receives what the client sends while the block runs, and cancels the block if it leaves before its answer.
+
+    The cancellation ends with the block, as if the block had ended by itself.
+    """
+
+    def __init__(self, body: BoundedBody, receive: Receive, response: SharedResponse) -> None:
+        loop = asyncio.get_running_loop()
+        self._body = body
+        self._receive = receive
+        self._response = response
+        self._handler = asyncio.current_task()
+        self._listener: asyncio.Task[None] | None = None
+        self._has_cancelled = False
+        self._error: Exception | None = None
+        self._timer = loop.call_later(PATIENCE_SECONDS, self.listen)
+
+    def listen(self) -> None:
+        self._timer.cancel()
+        self._listener = asyncio.get_running_loop().create_task(self._listen())
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> bool:
+        self._timer.cancel()
+        if self._listener is not None:
+            self._listener.cancel()
+            await asyncio.wait([self._listener])
+        if not self._has_cancelled or self._handler is None:
+            return False
+        is_cancelled_by_others = self._handler.uncancel() > 0
+        if self._error is not None:
+            raise self._error
+        return kind is asyncio.CancelledError and not is_cancelled_by_others
+
+    async def _listen(self) -> None:
+        try:
+            while (message := await self._receive())["type"] != "http.disconnect":
+                await self._body.add(message.get("body", b""), is_last=not message.get("more_body", False))
+        except Exception as error:  # noqa: BLE001 - raised where the request is handled
+            self._error = error
+        if self._handler is not None and not self._response.has_ended:
+            self._has_cancelled = True
+            self._handler.cancel()
+
+
+def create_request(app: Quart, scope: Scope) -> Any:  # noqa: ANN401 - the request class of the application
+    """Do what Quart does, without the promises of HTTP/2, which browsers ignore."""
+    headers = Headers([("Remote-Addr", (scope.get("client") or ["<local>"])[0])])
+    for name, value in scope["headers"]:
+        headers.add(name.decode("latin1").title(), value.decode("latin1"))
+    if scope["http_version"] < "1.1":
+        headers.setdefault("Host", app.config["SERVER_NAME"] or "")
+    root_path = scope.get("root_path", "")
+    return app.request_class(
+        scope["method"],
+        scope["scheme"],
+        _path_below(root_path, scope["path"]),
+        scope["query_string"],
+        headers,
+        root_path,
+        scope["http_version"],
+        max_content_length=app.config["MAX_CONTENT_LENGTH"],
+        body_timeout=app.config["BODY_TIMEOUT"],
+        send_push_promise=_ignore_promise,
+        scope=scope,  # type: ignore[arg-type]
+    )
+
+
+def _path_below(root_path: str, path: str) -> str:
+    """Return the path that routes are compared with, or a blank, which no route has."""
+    if root_path and (path == root_path or not path.startswith(root_path)):
+        return " "
+    return path.removeprefix(root_path)
+
+
+async def _ignore_promise(path: str, headers: Headers) -> None:
+    pass
