@@ -18,8 +18,8 @@ class Case:
     status: int = 200
     clients: int = CLIENTS
 
-    def load(self, port: int, seconds: float) -> Load:
-        return Load(port, list(self.requests), self.status, self.clients, seconds)
+    def load(self, pid: int, port: int, seconds: float) -> Load:
+        return Load(pid, port, list(self.requests), self.status, self.clients, seconds)
 
 
 def request(method: str, path: str, body: object = None) -> str:

@@ -10,6 +10,8 @@ import time
 from dataclasses import asdict, dataclass
 from typing import cast
 
+from benchmarks.cpu import cpu_seconds
+
 LAST_ANSWER = 30.0  # seconds
 
 
@@ -17,6 +19,7 @@ LAST_ANSWER = 30.0  # seconds
 class Load:
     """The requests of all clients, in turn, and the status that all answers must have."""
 
+    pid: int  # of the server
     port: int
     requests: list[str]
     status: int
@@ -26,10 +29,11 @@ class Load:
 
 @dataclass(frozen=True)
 class Measured:
-    """Keeps the answers and times of the clients, in milliseconds."""
+    """What has been measured after all clients had connected; p50 and p99 are in milliseconds."""
 
     requests: int
     seconds: float
+    cpu_seconds: float
     p50: float
     p99: float
 
@@ -118,10 +122,12 @@ class Crowd:
     async def run(self) -> Measured:
         for _ in range(self._load.clients):
             await self.connect()
+        self._waited.clear()
+        self._started, cpu = time.perf_counter(), cpu_seconds(self._load.pid)
         await asyncio.wait_for(self._ended, self._load.seconds + LAST_ANSWER)
         seconds, waited = time.perf_counter() - self._started, sorted(self._waited)
         p50, p99 = (1000 * waited[int(len(waited) * part)] for part in (0.5, 0.99))
-        return Measured(len(waited), seconds, p50, p99)
+        return Measured(len(waited), seconds, cpu_seconds(self._load.pid) - cpu, p50, p99)
 
 
 async def main(load: Load) -> None:

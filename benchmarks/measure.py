@@ -7,17 +7,20 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks import instances
 from benchmarks.answers import require_equal_answers
 from benchmarks.cases import CASES, CREATE, DISTANT, LIST, ONE, REFUSED, UPDATE, Case
 from benchmarks.database import FIRST_KEYS, LAST_KEYS, RESET, Databases, distant, execute, fill
-from benchmarks.processes import BIN, ROOT, cpu_seconds, resident_mebibytes, run_load
+from benchmarks.load import Measured
+from benchmarks.processes import BIN, ROOT, resident_mebibytes, run_load
 from benchmarks.results import Results
 from benchmarks.servers import HYPERCORN_OURS, OURS, SERVERS, RunningServer, serve
 
-SECONDS = 1.0
+TURNS = 3
+SECONDS = 0.4  # of a turn
 FEW = {"DATABASE_POOL_SIZE": "3"}  # connections of an instance, so that they are the limit, and not the cores
 
 
@@ -53,10 +56,7 @@ def run_round(results: Results, places: Places, number: int) -> None:
             results.add(server.server.name, "start", seconds=server.seconds_to_start)
         order = servers[number % len(servers) :] + servers[: number % len(servers)]
         for case in CASES:
-            for server in order:
-                run_case(results, server, case)
-                if case in (CREATE, UPDATE):
-                    execute(places.uri, *RESET)
+            run_case(results, places, order, case)
         for server in servers:
             results.add(server.server.name, "memory", mebibytes=resident_mebibytes(server.pid))
         run_refused(results, places, servers[0])
@@ -73,27 +73,37 @@ def serve_all(places: Places) -> Iterator[list[RunningServer]]:
         require_equal_answers(servers, lambda: execute(places.uri, *RESET))
         for server in servers:
             for case in (ONE, LIST):
-                run_load(case.load(server.port, SECONDS / 4))
+                run_load(case.load(server.pid, server.port, SECONDS))
         yield servers
 
 
-def run_case(results: Results, server: RunningServer, case: Case) -> None:
-    before = cpu_seconds(server.pid)
-    measured = run_load(case.load(server.port, SECONDS))
+def run_case(results: Results, places: Places, servers: list[RunningServer], case: Case) -> None:
+    """Let the servers take short turns, because the speed of a machine changes from one second to the next."""
+    measured: list[list[Measured]] = [[] for _ in servers]
+    for _ in range(TURNS):
+        for server, turns in zip(servers, measured, strict=True):
+            turns.append(run_load(case.load(server.pid, server.port, SECONDS)))
+            if case in (CREATE, UPDATE):
+                execute(places.uri, *RESET)
+    for server, turns in zip(servers, measured, strict=True):
+        add_turns(results, server.server.name, case.name, turns)
+
+
+def add_turns(results: Results, server: str, case: str, turns: list[Measured]) -> None:
+    requests = sum(turn.requests for turn in turns)
     results.add(
-        server.server.name,
-        case.name,
-        microseconds=(cpu_seconds(server.pid) - before) / measured.requests * 1e6,
-        rate=measured.requests / measured.seconds,
-        p50=measured.p50,
-        p99=measured.p99,
+        *(server, case),
+        microseconds=sum(turn.cpu_seconds for turn in turns) / requests * 1e6,
+        rate=requests / sum(turn.seconds for turn in turns),
+        p50=median(turn.p50 for turn in turns),
+        p99=median(turn.p99 for turn in turns),
     )
 
 
 def run_refused(results: Results, places: Places, server: RunningServer) -> None:
     """Measure requests during a maintenance window."""
     switch_window(places, "activate_maintenance_mode")
-    run_case(results, server, REFUSED)
+    run_case(results, places, [server], REFUSED)
     switch_window(places, "deactivate_maintenance_mode")
 
 
@@ -107,21 +117,20 @@ def run_distant(results: Results, places: Places) -> None:
     with distant(places.uri, places.folder) as uri:
         for server in SERVERS:
             with serve(server, places.project, uri) as running:
-                run_load(DISTANT.load(running.port, SECONDS / 4))
-                run_case(results, running, DISTANT)
+                run_load(DISTANT.load(running.pid, running.port, SECONDS))
+                run_case(results, places, [running], DISTANT)
         if instances.is_installed():
             with ExitStack() as stack:
                 pair = [stack.enter_context(serve(HYPERCORN_OURS, places.project, uri, **FEW)) for _ in range(2)]
-                ports = [server.port for server in pair]
-                run_instances(results, places, *ports[:1])
-                run_instances(results, places, *ports)
+                run_instances(results, places, *pair[:1])
+                run_instances(results, places, *pair)
 
 
-def run_instances(results: Results, places: Places, *ports: int) -> None:
-    with instances.balance(places.folder, *ports) as port:
-        run_load(DISTANT.load(port, SECONDS / 4))
-        measured = run_load(DISTANT.load(port, SECONDS))
-        results.add("nginx", f"instances: {len(ports)}", rate=measured.requests / measured.seconds)
+def run_instances(results: Results, places: Places, *servers: RunningServer) -> None:
+    with instances.balance(places.folder, *(server.port for server in servers)) as port:
+        load = DISTANT.load(servers[0].pid, port, SECONDS)
+        run_load(load)
+        add_turns(results, "nginx", f"instances: {len(servers)}", [run_load(load) for _ in range(TURNS)])
 
 
 def run_keyset(results: Results, places: Places) -> None:

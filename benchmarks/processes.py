@@ -11,11 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 from socket import create_connection, create_server
 
+from benchmarks.cpu import family
 from benchmarks.load import Load, Measured
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-TICK = 1 / os.sysconf("SC_CLK_TCK")
 START_SECONDS = 60.0
 
 
@@ -64,18 +64,6 @@ def run_load(load: Load) -> Measured:
     if result.returncode:
         sys.exit("The benchmark has stopped.")
     return Measured(**json.loads(result.stdout))
-
-
-def family(pid: int) -> list[int]:
-    """Return the process and its descendants: a server may have worker processes."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    return [pid, *(member for child in children for member in family(int(child)))]
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the user and system time of the process and of its descendants."""
-    fields = [Path(f"/proc/{member}/stat").read_text(encoding="utf-8").rpartition(") ")[2] for member in family(pid)]
-    return TICK * sum(int(each.split()[11]) + int(each.split()[12]) for each in fields)
 
 
 def resident_mebibytes(pid: int) -> float:
