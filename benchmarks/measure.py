@@ -19,8 +19,8 @@ from benchmarks.processes import BIN, ROOT, resident_mebibytes, run_load
 from benchmarks.results import Results
 from benchmarks.servers import HYPERCORN_OURS, OURS, SERVERS, RunningServer, serve
 
-TURNS = 3
-SECONDS = 0.4  # of a turn
+TURNS = 2
+SECONDS = 0.5  # of a turn
 FEW = {"DATABASE_POOL_SIZE": "3"}  # connections of an instance, so that they are the limit, and not the cores
 
 
@@ -117,7 +117,7 @@ def run_distant(results: Results, places: Places) -> None:
     with distant(places.uri, places.folder) as uri:
         for server in SERVERS:
             with serve(server, places.project, uri) as running:
-                run_load(DISTANT.load(running.pid, running.port, SECONDS))
+                run_load(DISTANT.load(running.pid, running.port, SECONDS / 2))
                 run_case(results, places, [running], DISTANT)
         if instances.is_installed():
             with ExitStack() as stack:

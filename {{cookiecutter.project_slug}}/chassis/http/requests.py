@@ -1,12 +1,13 @@
 """A JSON body is checked before a view sees it."""
 
+import asyncio
 from collections.abc import Mapping
 from math import isinf
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 from quart import Request
-from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, HTTPException, RequestTimeout, UnsupportedMediaType
 
 from chassis.http.bodies import BoundedBody, BoundedFormDataParser
 from chassis.http.json_limits import JSONLimits
@@ -51,7 +52,7 @@ class JSONRequest(Request):
         """Do what Quart does, but receive the body once, and refuse it if it is over the limits of the view."""
         if cache and silent in self._json_values:
             return self._json_values[silent]
-        data = cast("bytes", await self.get_data(cache=cache))
+        data = await self._receive(cache=cache)
         if not (force or self.is_json):
             if data and not silent:
                 msg = "The body must be JSON, with the header Content-Type: application/json"
@@ -61,6 +62,17 @@ class JSONRequest(Request):
         if cache:
             self._json_values = {**self._json_values, silent: value}
         return value
+
+    async def _receive(self, *, cache: bool) -> bytes:
+        """Return the body, as `get_data` does, which starts a task for it on Python 3.11."""
+        try:
+            async with asyncio.timeout(self.body_timeout):
+                data: bytes = await self.body
+        except TimeoutError as error:
+            raise RequestTimeout from error
+        if not cache:
+            self.body.clear()
+        return data
 
     def _parse(self, data: bytes, *, silent: bool) -> Any:  # noqa: ANN401 - any JSON value
         try:

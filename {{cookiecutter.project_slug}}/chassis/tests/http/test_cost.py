@@ -9,14 +9,17 @@ from typing import Any
 
 import pytest
 import quart_schema.extension
+from quart import Response, request
 from quart.typing import TestClientProtocol as Client
 
 from chassis.app import ChassisApp
-from chassis.http.asgi import Message
+from chassis.http.asgi import Headers, Message
 from chassis.http.connection import PATIENCE_SECONDS
+from chassis.http.responses import create_empty_response
 from chassis.maintenance.service_context import ServiceContext
 
 REQUESTS = 300
+HEADERS: Headers = [(b"host", b"localhost"), (b"accept", b"*/*")]
 SCOPE: dict[str, Any] = {
     "type": "http",
     "asgi": {},
@@ -25,7 +28,6 @@ SCOPE: dict[str, Any] = {
     "scheme": "http",
     "query_string": b"",
     "root_path": "",
-    "headers": [(b"host", b"localhost"), (b"accept", b"*/*")],
     "extensions": {},
 }
 
@@ -38,15 +40,15 @@ class Server:
         self.messages: list[Message] = []
         self.wrappers: list[str] = []
 
-    async def request(self, method: str, path: str) -> None:
+    async def request(self, method: str, path: str, body: bytes = b"", headers: Headers = HEADERS) -> None:
         async def receive() -> Message:
             if received:
                 await asyncio.Event().wait()
             received.append(True)
-            return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.request", "body": body, "more_body": False}
 
         received: list[bool] = []
-        scope = {**SCOPE, "method": method, "path": path, "raw_path": path.encode()}
+        scope = {**SCOPE, "headers": headers, "method": method, "path": path, "raw_path": path.encode()}
         await self._app(scope, receive, self._send)  # type: ignore[arg-type]
 
     async def _send(self, message: Message) -> None:
@@ -110,6 +112,21 @@ async def test_a_request_takes_a_task_only_for_its_body(server: Server, method: 
         await server.request(method, "/health/live")
 
     assert len(tasks) == count
+
+
+async def test_a_json_body_takes_no_task_of_its_own(app: ChassisApp, server: Server) -> None:
+    bodies = []
+
+    async def view() -> Response:
+        bodies.append(await request.get_json())
+        return create_empty_response()
+
+    app.add_url_rule("/json", "json", view, methods=["POST"])
+    with count_tasks() as tasks:
+        await server.request("POST", "/json", b"[1]", [*HEADERS, (b"content-type", b"application/json")])
+
+    assert bodies == [[1]]
+    assert len(tasks) == 1
 
 
 async def test_a_response_is_not_converted_again(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import json
 import pytest
 from quart import websocket
 from quart.typing import TestClientProtocol as Client
+from structlog.contextvars import bind_contextvars
 
 from chassis.app import ChassisApp
 from chassis.config import ChassisConfig
@@ -100,3 +101,15 @@ async def test_logs_no_lines_for_requests_if_a_setting_says_so(
     output = capsys.readouterr().err
     assert response.headers["X-Request-ID"] not in output
     assert "/health/live" not in output
+
+
+async def test_the_line_has_what_a_view_has_bound(logging_app: ChassisApp, capsys: pytest.CaptureFixture[str]) -> None:
+    @logging_app.get("/bound")
+    async def view() -> str:
+        bind_contextvars(tenant="Acme")
+        return ""
+
+    for path in ("/example/bound", "/example/health/live"):
+        await logging_app.test_client().get(path)
+
+    assert [line.get("tenant") for line in _read_lines(capsys)] == ["Acme", None]
