@@ -6,7 +6,8 @@ for a request with a body, which it receives, and for one that takes longer than
 
 import asyncio
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 from quart import Quart
 from quart.asgi import ASGIHTTPConnection
@@ -41,7 +42,6 @@ class Client:
     """
 
     def __init__(self, body: BoundedBody, receive: Receive, response: SharedResponse) -> None:
-        loop = asyncio.get_running_loop()
         self._body = body
         self._receive = receive
         self._response = response
@@ -49,19 +49,19 @@ class Client:
         self._listener: asyncio.Task[None] | None = None
         self._has_cancelled = False
         self._error: Exception | None = None
-        self._timer = loop.call_later(PATIENCE_SECONDS, self.listen)
+        self._stragglers = Stragglers.of_running_loop()
 
     def listen(self) -> None:
-        self._timer.cancel()
         self._listener = asyncio.get_running_loop().create_task(self._listen())
 
     async def __aenter__(self) -> None:
-        pass
+        if self._listener is None:
+            self._stragglers.add(self)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
     ) -> bool:
-        self._timer.cancel()
+        self._stragglers.discard(self)
         if self._listener is not None:
             self._listener.cancel()
             await asyncio.wait([self._listener])
@@ -81,6 +81,49 @@ class Client:
         if self._handler is not None and not self._response.has_ended:
             self._has_cancelled = True
             self._handler.cancel()
+
+
+class Stragglers:
+    """Listens to clients whose requests last longer than `PATIENCE_SECONDS`, and not more than twice as long.
+
+    All requests of an event loop share one timer: a timer for each would cost more than the task that it saves.
+    """
+
+    _of_loop: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, "Stragglers"]] = WeakKeyDictionary()
+
+    def __init__(self) -> None:
+        self._young: dict[Client, None] = {}
+        self._old: dict[Client, None] = {}
+        self._has_timer = False
+
+    @classmethod
+    def of_running_loop(cls) -> "Stragglers":
+        loop = asyncio.get_running_loop()
+        stragglers = cls._of_loop.get(loop)
+        if stragglers is None:
+            stragglers = cls._of_loop[loop] = cls()
+        return stragglers
+
+    def add(self, client: Client) -> None:
+        self._young[client] = None
+        if not self._has_timer:
+            self._start_timer()
+
+    def discard(self, client: Client) -> None:
+        self._young.pop(client, None)
+        self._old.pop(client, None)
+
+    def _start_timer(self) -> None:
+        self._has_timer = True
+        asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._grow_older)
+
+    def _grow_older(self) -> None:
+        for client in self._old:
+            client.listen()
+        self._old, self._young = self._young, {}
+        self._has_timer = False
+        if self._old:
+            self._start_timer()
 
 
 def create_request(app: Quart, scope: Scope) -> Any:  # noqa: ANN401 - the request class of the application

@@ -13,7 +13,7 @@ from chassis.http.connection import PATIENCE_SECONDS, create_request
 from chassis.tests.sample.create_app import create_app
 from chassis.tests.security.asgi_client import HOST, ask, scope_of
 
-LATE = 2 * PATIENCE_SECONDS
+LATE = 3 * PATIENCE_SECONDS
 METHODS = ["GET", "HEAD", "DELETE", "OPTIONS", "POST", "PUT", "PATCH"]
 LEAVES: Message = {"type": "http.disconnect"}
 IS_SENT: Message = {"type": "http.request", "body": b"", "more_body": False}

@@ -14,7 +14,6 @@ from quart.typing import TestClientProtocol as Client
 
 from chassis.app import ChassisApp
 from chassis.http.asgi import Headers, Message
-from chassis.http.connection import PATIENCE_SECONDS
 from chassis.http.responses import create_empty_response
 from chassis.maintenance.service_context import ServiceContext
 
@@ -114,6 +113,21 @@ async def test_a_request_takes_a_task_only_for_its_body(server: Server, method: 
     assert len(tasks) == count
 
 
+async def test_requests_share_a_timer(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, timers = asyncio.get_running_loop(), list[float]()
+    call_later = loop.call_later
+
+    def count(delay: float, *arguments: Any, **options: Any) -> asyncio.TimerHandle:
+        timers.append(delay)
+        return call_later(delay, *arguments, **options)
+
+    monkeypatch.setattr(loop, "call_later", count)
+    for _ in range(10):
+        await server.request("GET", "/health/live")
+
+    assert len(timers) <= 1
+
+
 async def test_a_json_body_takes_no_task_of_its_own(app: ChassisApp, server: Server) -> None:
     bodies = []
 
@@ -146,7 +160,6 @@ async def test_requests_leave_no_memory_allocated(server: Server) -> None:
         for _ in range(REQUESTS):
             await server.request("GET", "/health/live")
             server.messages.clear()
-        await asyncio.sleep(PATIENCE_SECONDS)  # until the event loop has dropped the timers
         gc.collect()
         return sys.getallocatedblocks() - before
 
