@@ -73,7 +73,7 @@ def serve_all(places: Places) -> Iterator[list[RunningServer]]:
         require_equal_answers(servers, lambda: execute(places.uri, *RESET))
         for server in servers:
             for case in (ONE, LIST):
-                run_load(case.load(server.pid, server.port, SECONDS))
+                run_load(case.load(server.pid, server.port, SECONDS / 2))
         yield servers
 
 
