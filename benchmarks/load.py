@@ -5,6 +5,7 @@ usage: python -m benchmarks.load JSON   with the members of `Load`; prints the m
 
 import asyncio
 import json
+import math
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -29,7 +30,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Measured:
-    """What has been measured after all clients had connected; p50 and p99 are in milliseconds."""
+    """Keeps what was measured after all clients had connected; p50 and p99 are in milliseconds."""
 
     requests: int
     seconds: float
@@ -88,7 +89,7 @@ class Crowd:
         self._open = load.clients
         self._connecting: set[asyncio.Future[None]] = set()
         self._ended = asyncio.get_running_loop().create_future()
-        self._started = time.perf_counter()
+        self._started = math.inf  # until all clients have connected
 
     @property
     def has_ended(self) -> bool:

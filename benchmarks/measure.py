@@ -128,7 +128,7 @@ def run_distant(results: Results, places: Places) -> None:
 
 def run_instances(results: Results, places: Places, *servers: RunningServer) -> None:
     with instances.balance(places.folder, *(server.port for server in servers)) as port:
-        load = DISTANT.load(servers[0].pid, port, SECONDS)
+        load = DISTANT.load(servers[0].pid, port, SECONDS)  # its CPU time is not compared
         run_load(load)
         add_turns(results, "nginx", f"instances: {len(servers)}", [run_load(load) for _ in range(TURNS)])
 
