@@ -58,7 +58,7 @@ def keep_responses(app: Quart) -> None:
 def create_empty_response() -> Response:
     """Return a 204, which has neither a type nor a length: https://www.rfc-editor.org/rfc/rfc9110#section-8.6-8"""
     response = Response(status=HTTPStatus.NO_CONTENT)
-    response.timeout = None
+    response.timeout = None  # as in `_create`
     response.headers.clear()
     return response
 

@@ -19,7 +19,7 @@ from chassis.http.asgi import (
 class UnreadBodyMiddleware:
     """Delays an error response until the body has ended.
 
-    Quart receives the body even if no view reads it, and drops what is over the limit.
+    `Client` receives the body even if no view reads it, and `BoundedBody` drops what is over the limit.
     """
 
     def __init__(self, app: ASGIApplication) -> None:

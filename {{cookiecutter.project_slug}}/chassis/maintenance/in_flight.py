@@ -58,7 +58,7 @@ class InFlight:
             else:
                 await app(scope, receive, request.send)
         except asyncio.CancelledError:
-            if not request.has_been_cut:
+            if not request.has_been_cut:  # a client that takes nothing is no error of the server, which would log it
                 raise
         finally:
             del self._requests[request]
