@@ -63,7 +63,11 @@ class Scene:
             text=True,
             start_new_session=True,
         ) as process:
-            yield process
+            try:
+                yield process
+            except BaseException:
+                os.killpg(process.pid, signal.SIGKILL)  # otherwise the test would wait for its end
+                raise
 
     @property
     def hold(self) -> Path:
@@ -125,7 +129,7 @@ def test_waits_for_background_tasks_and_websockets(scene: Scene) -> None:
     scene.hold.touch()
     with connect(scene.first.url.replace("http", "ws") + "/slow/socket", proxy=None) as socket:
         socket.send("hello")
-        socket.recv()
+        socket.recv(timeout=30)
         assert scene.second.get("/slow/background").status_code == 200
         with scene.start("activate_maintenance_mode", "--wait") as command:
             read_until(command, "2 of 3 workers draining (2 in flight)")

@@ -178,7 +178,7 @@ def test_closes_websockets_with_1012_and_denies_handshakes_with_503(
     url = instances[1].url.replace("http", "ws") + "/instance/socket"
     with connect(url, proxy=None) as socket:
         socket.send("hello")
-        assert socket.recv() == "hello"
+        assert socket.recv(timeout=30) == "hello"
 
         clients[0].set_maintenance(True)
         with pytest.raises(ConnectionClosed) as closed:

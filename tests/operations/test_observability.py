@@ -154,7 +154,7 @@ def ask(service: Service) -> None:
 def observe_websocket(service: Service, port: str) -> Metrics:
     with connect(f"ws://127.0.0.1:{service.port}/example/probe/echo", proxy=None) as socket:
         socket.send("hello")
-        assert socket.recv() == "hello"
+        assert socket.recv(timeout=30) == "hello"
         return read_metrics(port)
 
 

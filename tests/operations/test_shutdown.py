@@ -20,7 +20,7 @@ from support.environments import find_environment
 from support.nightly import first_unless_nightly
 from support.postgres import Postgres
 from support.report import note
-from support.service import HYPERCORN, UNREACHABLE, Commands, Service
+from support.service import FOLLOW_TIMEOUT, HYPERCORN, UNREACHABLE, Commands, Service
 from support.template import Generate
 from support.waiting import wait_until
 
@@ -67,14 +67,7 @@ class End:
 
 
 def follow_events(service: Service) -> End:
-    last = b""
-    try:
-        with httpx.stream("GET", f"{service.url}/work/events", trust_env=False, timeout=30) as response:
-            for chunk in response.iter_raw():
-                last = chunk
-    except httpx.RemoteProtocolError:  # the stream was cut: the last chunk is missing
-        pass
-    return End(last, time.monotonic())
+    return End(service.follow("/work/events"), time.monotonic())
 
 
 def listen(service: Service) -> End:
@@ -82,7 +75,7 @@ def listen(service: Service) -> End:
         connect(f"ws://127.0.0.1:{service.port}/work/socket", proxy=None) as socket,
         pytest.raises(ConnectionClosed) as closed,
     ):
-        socket.recv()
+        socket.recv(timeout=FOLLOW_TIMEOUT)
     received = closed.value.rcvd
     return End(received and (received.code, received.reason), time.monotonic())
 

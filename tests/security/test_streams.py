@@ -72,9 +72,11 @@ def _scene(streaming_project: Path, commands: Commands, postgres: Postgres) -> I
 
 
 def read_to_end(client: socket.socket) -> bytes:
-    content = b""
+    content, deadline = b"", time.monotonic() + 30
     while data := client.recv(65536):
         content += data
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the stream goes on: {content[-100:]!r}")
     return content
 
 

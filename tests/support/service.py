@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -25,6 +25,7 @@ UNREACHABLE = "postgresql://nobody@127.0.0.1:1/nothing"
 START_TIMEOUT = 60.0  # seconds, on a busy machine
 STOP_TIMEOUT = 30.0
 LOG_TIMEOUT = 5.0
+FOLLOW_TIMEOUT = 120.0
 RETRY_TIMEOUT = 2.0
 # Without a database the watcher logs another error, and there is nothing to wait for.
 WATCHER_TIMED_OUT = re.compile("^(?=.*TimeoutError).*maintenance state is not watched", re.MULTILINE)
@@ -87,6 +88,22 @@ class Service:
         request = self.http.build_request(method, "/", headers=headers, content=content)
         request.url = request.url.copy_with(raw_path=path.encode())
         return self.http.send(request)
+
+    def follow(self, path: str) -> bytes:
+        """Return the last part of a stream without an end, when the service has cut it off.
+
+        Raises:
+            TimeoutError: it goes on for `FOLLOW_TIMEOUT`.
+        """
+        last, deadline = b"", time.monotonic() + FOLLOW_TIMEOUT
+        with (
+            suppress(httpx.RemoteProtocolError),
+            httpx.stream("GET", f"{self.url}{path}", trust_env=False, timeout=STOP_TIMEOUT) as response,
+        ):
+            for last in response.iter_raw():  # noqa: B007
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{path} has not been cut off")
+        return last
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
         return self.request("GET", path, headers)
