@@ -4,10 +4,12 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
 NO_VARIABLES: Mapping[str, str] = {}
+WAKE_SECONDS = 1.0
 
 
 class ChildProcess:
@@ -21,6 +23,7 @@ class ChildProcess:
         self.command = command
         self.signal = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._received_early: list[int] = []  # while the child was starting
         self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -41,12 +44,25 @@ class ChildProcess:
         if self.signal:
             return 128 + self.signal
         with subprocess.Popen(self.command, env={**os.environ, **variables}) as self._process:  # noqa: S603 - the operator's own command
-            if self.signal:  # received while the child was starting
-                self._process.send_signal(self.signal)
-        code = self._process.returncode
+            for number in self._received_early:  # a terminal may have reached the child, or may have been too early
+                self._process.send_signal(number)
+            code = _wait(self._process)
         return code if code >= 0 else 128 - code
 
     def _handle(self, number: int, _frame: object) -> None:
         self.signal = self.signal or number
-        if self._process and number == signal.SIGTERM:
+        if self._process is None:
+            self._received_early.append(number)
+        elif number == signal.SIGTERM:
             self._process.terminate()
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Return the exit code.
+
+    Python handles a signal between two steps of the main thread: one that arrives when a wait without an end is about
+    to begin would be handled only after it. A wait with a time limit consists of many short ones.
+    """
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(WAKE_SECONDS)
