@@ -189,6 +189,7 @@ async def test_a_subscription_ends_with_its_block_also_by_cancellation(
     assert (task.cancelled(), dict(worker._subscriptions)) == (True, {})
 
 
+@pytest.mark.usefixtures("app")  # it configures the logging
 async def test_a_handler_that_fails_is_called_again(
     worker: PostgreSQLMessages, publisher: PostgreSQLMessages, caplog: pytest.LogCaptureFixture
 ) -> None:
