@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 NO_VARIABLES: Mapping[str, str] = {}
-WAKE_SECONDS = 1.0
+WAKE_SECONDS = 1.0  # any value: such a wait looks at the child every 50 ms
 
 
 class ChildProcess:
