@@ -89,7 +89,9 @@ async def test_is_ready_while_an_idle_transaction_holds_the_whole_pool(ready_cli
 async def test_is_ready_while_a_table_is_locked_and_the_pool_waits_for_it(
     table: str, ready_client: Client, own: Database, database: Database
 ) -> None:
-    async with idle_transaction(database, "CREATE TABLE IF NOT EXISTS sample_others ()", f"LOCK TABLE {table}"):
+    async with database.session() as session:
+        await session.execute(text("CREATE TABLE IF NOT EXISTS sample_others ()"))
+    async with idle_transaction(database, f"LOCK TABLE {table}"):
         waiting = asyncio.create_task(own.read(lambda session: session.execute(text(f"TABLE {table}"))))
         try:
             await asyncio.sleep(0.2)
